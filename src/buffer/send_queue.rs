@@ -1,0 +1,483 @@
+//! What waits to be written: runs of lent storage, and payloads queued by reference.
+//!
+//! Small units (frames, to the floors above) are appended to one run of storage, so a batch of them leaves in one
+//! write. A large or shared payload is a run of its own. One run sits inline: a connection with one queued
+//! broadcast has allocated nothing. Each run begins and ends at the boundary of a unit.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::{Buf, Bytes};
+
+/// A run of storage is closed once it holds this much.
+const RUN: usize = 64 * 1024;
+/// Storage above this size is not kept for the next use.
+const KEEP: usize = 64 * 1024;
+/// Most bytes of a head that stands before a shared payload: a frame header.
+pub(crate) const MAX_HEAD: usize = 14;
+/// So many urgent units wait at most; then the latest takes the place of the last.
+const MAX_URGENT: usize = 8;
+
+/// The bytes that a connection wants to send, as a [`Buf`]: write [`Buf::chunks_vectored`], then
+/// [`Buf::advance`] by what the transport took.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    len: usize,
+    front: Run,
+    rest: Option<Box<VecDeque<Run>>>,
+    urgent: Option<Box<Urgent>>,
+    blocked: bool,
+    /// Counts, modulo 2^32, the bytes that the transport took: a sign of life of a peer that is not read from.
+    taken: u32,
+}
+
+#[derive(Debug)]
+enum Run {
+    /// `base`: up to here the storage is one unit (an HTTP head) and has no boundaries inside.
+    Lent {
+        storage: Vec<u8>,
+        sent: u32,
+        base: u32,
+    },
+    Shared {
+        head: [u8; MAX_HEAD],
+        head_len: u8,
+        head_sent: u8,
+        started: bool,
+        payload: Bytes,
+    },
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Run::Lent { storage: Vec::new(), sent: 0, base: 0 }
+    }
+}
+
+/// Units that overtake: they leave `after` more bytes of the queue.
+#[derive(Debug, Default)]
+struct Urgent {
+    after: usize,
+    bytes: Vec<u8>,
+    sent: usize,
+    units: usize,
+    last: usize,
+}
+
+impl SendQueue {
+    /// An empty queue without storage.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes that wait, those that overtake included.
+    pub fn len(&self) -> usize {
+        self.len + self.urgent.as_ref().map_or(0, |urgent| urgent.bytes.len() - urgent.sent)
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True from a write that was not taken whole until the queue is empty again.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Copies `bytes`, a whole number of units, to the end.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.append_with(bytes.len(), |storage| storage.extend_from_slice(bytes));
+    }
+
+    /// Lets `write` append a whole number of units, of about `additional` bytes, to the storage.
+    pub fn append_with(&mut self, additional: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.last_run_takes(additional) {
+            self.push(Run::Lent { storage: Vec::with_capacity(additional.max(256)), sent: 0, base: 0 });
+        }
+        let last = match &mut self.rest {
+            Some(rest) if !rest.is_empty() => rest.back_mut().unwrap_or(&mut self.front),
+            _ => &mut self.front,
+        };
+        if let Run::Lent { storage, .. } = last {
+            let before = storage.len();
+            write(storage);
+            self.len += storage.len().saturating_sub(before);
+        }
+    }
+
+    /// Queues one unit: `head` (at most 14 bytes, copied) and `payload` by reference.
+    pub fn append_shared(&mut self, head: &[u8], payload: Bytes) {
+        let head = &head[..head.len().min(MAX_HEAD)];
+        let mut inline = [0; MAX_HEAD];
+        inline[..head.len()].copy_from_slice(head);
+        self.len += head.len() + payload.len();
+        let head_len = head.len() as u8;
+        self.push(Run::Shared { head: inline, head_len, head_sent: 0, started: false, payload });
+    }
+
+    /// Queues a shared unit: copied behind small ones that wait already, by reference otherwise.
+    pub(crate) fn append_unit(&mut self, unit: &Bytes) {
+        const COPY_BELOW: usize = 4 * 1024;
+        if self.len > 0 && unit.len() < COPY_BELOW && self.last_run_takes(unit.len()) {
+            self.append(unit);
+        } else {
+            self.append_shared(&[], unit.clone());
+        }
+    }
+
+    /// Queues one unit ahead of all that has not been started. `length_of` tells a unit's length from its first
+    /// bytes. Once more than a few wait, `unit` takes the place of the last one that has not been started.
+    pub(crate) fn overtake(&mut self, unit: &[u8], length_of: fn(&[u8]) -> usize) {
+        if self.urgent.is_none() {
+            let after = self.front.started_remains(length_of);
+            self.urgent = Some(Box::new(Urgent { after, ..Urgent::default() }));
+        }
+        let Some(urgent) = &mut self.urgent else { return };
+        if urgent.units >= MAX_URGENT && urgent.last >= urgent.sent {
+            urgent.bytes.truncate(urgent.last);
+            urgent.units -= 1;
+        }
+        urgent.last = urgent.bytes.len();
+        urgent.units += 1;
+        urgent.bytes.extend_from_slice(unit);
+    }
+
+    /// All that waits now is one unit: bytes without the boundaries that `overtake` looks for.
+    pub(crate) fn seal(&mut self) {
+        if let Run::Lent { storage, base, .. } = &mut self.front {
+            *base = u32::try_from(storage.len()).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// A number that changes when the transport takes bytes.
+    pub(crate) fn progress(&self) -> u32 {
+        self.taken
+    }
+
+    /// Does the queue lack storage for small units?
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn wants_storage(&self) -> bool {
+        self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
+    }
+
+    /// Lends storage for small units to a queue that lacks it.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn lend(&mut self, mut storage: Vec<u8>) {
+        if self.wants_storage() {
+            storage.clear();
+            self.front = Run::Lent { storage, sent: 0, base: 0 };
+        }
+    }
+
+    /// An empty queue gives all its storage back and owns nothing any more.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        if !self.is_empty() {
+            return None;
+        }
+        self.rest = None;
+        self.urgent = None;
+        match std::mem::take(&mut self.front) {
+            Run::Lent { storage, .. } if storage.capacity() > 0 => Some(storage),
+            _ => None,
+        }
+    }
+
+    /// Forgets everything that waits.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn last_run_takes(&self, additional: usize) -> bool {
+        let last = self.rest.as_ref().and_then(|rest| rest.back()).unwrap_or(&self.front);
+        match last {
+            Run::Lent { storage, .. } => storage.is_empty() || storage.len() + additional <= RUN,
+            Run::Shared { .. } => false,
+        }
+    }
+
+    fn push(&mut self, run: Run) {
+        let waits = self.rest.as_ref().is_some_and(|rest| !rest.is_empty());
+        if self.front.remaining() == 0 && !waits {
+            self.front = run;
+        } else {
+            self.rest.get_or_insert_default().push_back(run);
+        }
+    }
+
+    /// Takes `n` bytes from the runs.
+    fn advance_runs(&mut self, mut n: usize) {
+        self.len -= n;
+        loop {
+            let here = n.min(self.front.remaining());
+            self.front.advance(here);
+            n -= here;
+            if self.front.remaining() > 0 {
+                return;
+            }
+            match self.rest.as_mut().and_then(|rest| rest.pop_front()) {
+                Some(next) => self.front = next,
+                None => return self.front.reset(),
+            }
+        }
+    }
+}
+
+impl Run {
+    fn remaining(&self) -> usize {
+        match self {
+            Run::Lent { storage, sent, .. } => storage.len() - *sent as usize,
+            Run::Shared { head_len, head_sent, payload, .. } => (head_len - head_sent) as usize + payload.len(),
+        }
+    }
+
+    fn advance(&mut self, n: usize) {
+        match self {
+            // A run is far below 4 GiB unless one unit is: then `sent` is counted by cutting the front off.
+            Run::Lent { storage, sent, base } => {
+                let total = *sent as usize + n;
+                match u32::try_from(total) {
+                    Ok(total) => *sent = total,
+                    Err(_) => {
+                        storage.drain(..total);
+                        (*sent, *base) = (0, u32::try_from(storage.len()).unwrap_or(u32::MAX));
+                    }
+                }
+            }
+            Run::Shared { head_len, head_sent, started, payload, .. } => {
+                *started |= n > 0;
+                let of_head = n.min((*head_len - *head_sent) as usize);
+                *head_sent += of_head as u8;
+                payload.advance(n - of_head);
+            }
+        }
+    }
+
+    /// Empty again; storage of a modest size stays for the next units.
+    fn reset(&mut self) {
+        match self {
+            Run::Lent { storage, sent, base } if storage.capacity() <= KEEP => {
+                storage.clear();
+                (*sent, *base) = (0, 0);
+            }
+            _ => *self = Run::default(),
+        }
+    }
+
+    /// Bytes until the end of the unit that has been started, 0 at a boundary.
+    fn started_remains(&self, length_of: fn(&[u8]) -> usize) -> usize {
+        match self {
+            Run::Lent { storage, sent: 0, .. } if !storage.is_empty() => 0,
+            Run::Lent { storage, sent, base } => {
+                let sent = *sent as usize;
+                let mut boundary = (*base as usize).min(storage.len());
+                while boundary < sent {
+                    boundary += length_of(&storage[boundary..]).max(1);
+                }
+                boundary.min(storage.len()) - sent
+            }
+            Run::Shared { started: true, .. } => self.remaining(),
+            Run::Shared { .. } => 0,
+        }
+    }
+
+    /// Its bytes as at most two slices.
+    fn slices(&self) -> [&[u8]; 2] {
+        match self {
+            Run::Lent { storage, sent, .. } => [&storage[*sent as usize..], &[]],
+            Run::Shared { head, head_len, head_sent, payload, .. } => {
+                [&head[*head_sent as usize..*head_len as usize], payload]
+            }
+        }
+    }
+}
+
+/// Collects slices of the runs, the urgent bytes in their place.
+struct Gather<'s, 'd> {
+    slices: &'d mut [IoSlice<'s>],
+    count: usize,
+    /// Bytes to go before the urgent ones, and those.
+    urgent: Option<(usize, &'s [u8])>,
+}
+
+impl<'s> Gather<'s, '_> {
+    fn put(&mut self, bytes: &'s [u8]) {
+        if !bytes.is_empty() && self.count < self.slices.len() {
+            self.slices[self.count] = IoSlice::new(bytes);
+            self.count += 1;
+        }
+    }
+
+    fn put_run(&mut self, bytes: &'s [u8]) {
+        match self.urgent {
+            Some((after, urgent)) if after < bytes.len() => {
+                self.urgent = None;
+                let (before, behind) = bytes.split_at(after);
+                self.put(before);
+                self.put(urgent);
+                self.put(behind);
+            }
+            Some((after, urgent)) => {
+                self.urgent = Some((after - bytes.len(), urgent));
+                self.put(bytes);
+            }
+            None => self.put(bytes),
+        }
+    }
+}
+
+impl Buf for SendQueue {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        let mut first = [IoSlice::new(&[])];
+        self.chunks_vectored(&mut first);
+        // `IoSlice` borrows what it was made of only for as long as itself; find the same bytes again.
+        let length = first[0].len();
+        if let Some(urgent) = self.urgent.as_ref().filter(|urgent| urgent.after == 0) {
+            return &urgent.bytes[urgent.sent..];
+        }
+        let [head, payload] = self.front.slices();
+        let bytes = if head.is_empty() { payload } else { head };
+        &bytes[..length.min(bytes.len())]
+    }
+
+    fn chunks_vectored<'s>(&'s self, slices: &mut [IoSlice<'s>]) -> usize {
+        let urgent = self.urgent.as_ref().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
+        let mut gather = Gather { slices, count: 0, urgent };
+        for run in std::iter::once(&self.front).chain(self.rest.iter().flat_map(|rest| rest.iter())) {
+            if gather.count == gather.slices.len() {
+                return gather.count;
+            }
+            for bytes in run.slices().into_iter().filter(|bytes| !bytes.is_empty()) {
+                gather.put_run(bytes);
+            }
+        }
+        if let Some((_, urgent)) = gather.urgent.take() {
+            gather.put(urgent);
+        }
+        gather.count
+    }
+
+    /// `n` bytes were sent. More than there are counts as all of them.
+    fn advance(&mut self, n: usize) {
+        let mut n = n.min(self.len());
+        self.taken = self.taken.wrapping_add(n as u32);
+        if let Some(urgent) = &mut self.urgent {
+            let before = n.min(urgent.after);
+            let of_urgent = (n - before).min(urgent.bytes.len() - urgent.sent);
+            urgent.after -= before;
+            urgent.sent += of_urgent;
+            n -= of_urgent;
+            if urgent.sent == urgent.bytes.len() {
+                self.urgent = None;
+            }
+        }
+        self.advance_runs(n);
+        self.blocked = !self.is_empty();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Units of this test: the first byte is the unit's length.
+    fn length_of(unit: &[u8]) -> usize {
+        unit[0] as usize
+    }
+
+    fn drain(queue: &mut SendQueue, step: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while queue.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let count = queue.chunks_vectored(&mut slices);
+            let all: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+            assert!(all.starts_with(queue.chunk()) && !queue.chunk().is_empty());
+            let n = all.len().min(step);
+            out.extend_from_slice(&all[..n]);
+            queue.advance(n);
+        }
+        out
+    }
+
+    #[test]
+    fn small_units_share_a_run_and_large_ones_are_not_copied() {
+        for step in [1, 3, 1000] {
+            let mut queue = SendQueue::new();
+            queue.append(b"abc");
+            queue.append(b"def");
+            queue.append_shared(b"HH", Bytes::from_static(b"payload"));
+            queue.append(b"ghi");
+            assert_eq!(queue.len(), 18);
+            assert_eq!(drain(&mut queue, step), b"abcdefHHpayloadghi");
+            assert!(queue.is_empty() && !queue.is_blocked());
+        }
+    }
+
+    #[test]
+    fn one_shared_unit_sits_inline() {
+        let mut queue = SendQueue::new();
+        queue.append_unit(&Bytes::from(vec![1; 100]));
+        assert!(queue.rest.is_none());
+        assert_eq!(drain(&mut queue, 7).len(), 100);
+    }
+
+    #[test]
+    fn urgent_units_leave_at_the_boundary_of_the_started_unit() {
+        for sent in 0..=12 {
+            let mut queue = SendQueue::new();
+            queue.append(b"\x03ab\x04cde\x05fghi");
+            queue.advance(sent);
+            queue.overtake(b"\x02!", length_of);
+            queue.overtake(b"\x02?", length_of);
+            let out = drain(&mut queue, 2);
+            let boundary = [0, 3, 7, 12].into_iter().find(|at| *at >= sent).unwrap();
+            let mut expected = b"\x03ab\x04cde\x05fghi".to_vec();
+            expected.splice(boundary..boundary, *b"\x02!\x02?");
+            assert_eq!(out, expected[sent..], "after {sent} bytes");
+        }
+    }
+
+    #[test]
+    fn urgent_units_do_not_cut_a_shared_payload_or_a_sealed_head() {
+        let mut queue = SendQueue::new();
+        queue.append_shared(b"HH", Bytes::from_static(b"payload"));
+        queue.advance(1);
+        queue.overtake(b"\x02!", length_of);
+        assert_eq!(drain(&mut queue, 3), b"Hpayload\x02!");
+
+        queue.append(b"HTTP/1.1");
+        queue.seal();
+        queue.append(b"\x02a");
+        queue.advance(3);
+        queue.overtake(b"\x02!", length_of);
+        assert_eq!(drain(&mut queue, 3), b"P/1.1\x02!\x02a");
+    }
+
+    #[test]
+    fn more_than_a_few_urgent_units_coalesce_to_the_latest() {
+        let mut queue = SendQueue::new();
+        queue.append(b"\x03ab");
+        queue.advance(1);
+        for i in 0..100_000u32 {
+            queue.overtake(&[2, i as u8], length_of);
+        }
+        assert_eq!(queue.len(), 2 + 2 * MAX_URGENT);
+        assert!(drain(&mut queue, 5).ends_with(&[2, (99_999u32) as u8]));
+    }
+
+    #[test]
+    fn storage_is_lent_and_reclaimed() {
+        let mut queue = SendQueue::new();
+        assert!(queue.wants_storage());
+        queue.lend(Vec::with_capacity(4096));
+        queue.append(b"abc");
+        assert!(queue.reclaim().is_none());
+        assert_eq!(drain(&mut queue, 10), b"abc");
+        assert_eq!(queue.reclaim().map(|storage| storage.capacity()), Some(4096));
+        assert!(queue.wants_storage());
+    }
+}

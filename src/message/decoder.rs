@@ -1,0 +1,317 @@
+//! Finds the next message, part or control frame in a receive buffer.
+
+use std::ops::Range;
+
+use super::{Kind, utf8};
+use crate::{
+    RecvBuffer,
+    error::ProtocolError,
+    frame::{FrameHeader, Opcode, apply_mask},
+};
+
+/// What the decoder holds a peer to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_message_size: usize,
+    pub(crate) max_streamed_size: u64,
+    pub(crate) max_fragments: u32,
+}
+
+/// What was found, and where it lies in the buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The buffer's delivered bytes. `checked`: a text was checked in pieces, and is UTF-8.
+    Message {
+        kind: Kind,
+        checked: bool,
+    },
+    /// The buffer's delivered bytes; a text is UTF-8.
+    Part {
+        kind: Kind,
+        first: bool,
+        last: bool,
+    },
+    Control {
+        opcode: Opcode,
+        payload: Range<usize>,
+    },
+}
+
+/// The state between two reads. The bytes are in the [`RecvBuffer`], which comes along with each call.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    /// Payload bytes of the current frame that have not been read.
+    remaining: u64,
+    /// Bytes of the current message before its current frame, delivered parts included.
+    size: u64,
+    /// Bytes of text in the buffer that were found to be UTF-8.
+    checked: usize,
+    fragments: u32,
+    mask: [u8; 4],
+    /// How far the current frame's payload has turned its masking key.
+    turned: u8,
+    in_frame: bool,
+    fin: bool,
+    /// The peer has to mask: we are the server.
+    expects_mask: bool,
+    streaming: bool,
+    /// The kind of the message that is under way.
+    message: Option<Kind>,
+    part_delivered: bool,
+}
+
+impl Decoder {
+    pub(crate) fn new(expects_mask: bool, streaming: bool) -> Self {
+        Self {
+            remaining: 0,
+            size: 0,
+            checked: 0,
+            fragments: 0,
+            mask: [0; 4],
+            turned: 0,
+            in_frame: false,
+            fin: false,
+            expects_mask,
+            streaming,
+            message: None,
+            part_delivered: false,
+        }
+    }
+
+    /// Whole messages or parts, from the next message on; one that is under way ends as it began.
+    pub(crate) fn set_streaming(&mut self, streaming: bool) -> bool {
+        if self.message.is_none() {
+            self.streaming = streaming;
+        }
+        self.message.is_none()
+    }
+
+    /// The next message or control frame, or `None` when the buffer does not hold one whole. Reads each byte once,
+    /// whatever the pieces in which it comes.
+    pub(crate) fn decode(&mut self, rx: &mut RecvBuffer, limits: &Limits) -> Result<Option<Found>, ProtocolError> {
+        rx.release();
+        loop {
+            if !self.in_frame {
+                let (header, length) = match FrameHeader::parse(rx.unread()) {
+                    Ok(Some(header)) => header,
+                    Ok(None) => return self.check_start(rx.unread()).map(|()| None),
+                    Err(error) => return self.check_start(rx.unread()).and(Err(error)),
+                };
+                self.check(header.rsv, header.opcode)?;
+                self.check_mask(header.mask.is_some())?;
+                if header.opcode.is_control() {
+                    let payload = header.payload_length as usize;
+                    if rx.unread().len() < length + payload {
+                        return Ok(None);
+                    }
+                    rx.consume(length);
+                    if let Some(mask) = header.mask {
+                        apply_mask(&mut rx.unread_mut()[..payload], mask, 0);
+                    }
+                    return Ok(Some(Found::Control { opcode: header.opcode, payload: rx.locate(payload) }));
+                }
+                self.begin_frame(&header, limits)?;
+                rx.consume(length);
+            }
+            let available = rx.unread().len();
+            let n = usize::try_from(self.remaining).map_or(available, |remaining| remaining.min(available));
+            let whole_at_once =
+                self.fragments == 1 && self.fin && n as u64 == self.remaining && rx.message().is_empty();
+            if self.expects_mask {
+                apply_mask(&mut rx.unread_mut()[..n], self.mask, self.turned as usize);
+                self.turned = (self.turned + (n % 4) as u8) % 4;
+            }
+            rx.append_to_message(n);
+            self.remaining -= n as u64;
+            self.in_frame = self.remaining > 0;
+            let last = self.fin && !self.in_frame;
+            let kind = self.message.unwrap_or(Kind::Binary);
+            // A text in one piece is checked where it becomes a `str`, and only there.
+            let defer_check = whole_at_once && !self.streaming;
+            if kind == Kind::Text && !defer_check {
+                self.check_text(rx.message(), last)?;
+            }
+            if self.streaming {
+                if let Some(part) = self.part(rx, kind, last) {
+                    return Ok(Some(part));
+                }
+            } else if last {
+                rx.deliver(rx.message().len());
+                self.end_message();
+                return Ok(Some(Found::Message { kind, checked: !defer_check }));
+            }
+            if self.in_frame {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What the first two bytes show need not wait for the rest of the header. Rules are checked in the order of the
+    /// bytes that break them, so that the verdict does not depend on how the bytes were cut.
+    fn check_start(&self, start: &[u8]) -> Result<(), ProtocolError> {
+        let Some((header, _)) = start.first().and_then(|first| FrameHeader::parse(&[*first, 0]).ok().flatten()) else {
+            return match start.first() {
+                Some(first) if first & 0x70 != 0 => Err(ProtocolError::ReservedBits(first >> 4 & 0x7)),
+                _ => Ok(()),
+            };
+        };
+        self.check(header.rsv, header.opcode)?;
+        start.get(1).map_or(Ok(()), |second| self.check_mask(second & 0x80 != 0))
+    }
+
+    fn check(&self, rsv: u8, opcode: Opcode) -> Result<(), ProtocolError> {
+        // 5.2: reserved bits "MUST be 0 unless an extension is negotiated that defines meanings"
+        if rsv != 0 {
+            return Err(ProtocolError::ReservedBits(rsv));
+        }
+        // 5.4: fragments of one message "MUST NOT be interleaved between the fragments of another message"
+        match (opcode, self.message) {
+            (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => Err(ProtocolError::InterruptedMessage),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_mask(&self, masked: bool) -> Result<(), ProtocolError> {
+        match (self.expects_mask, masked) {
+            // 5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+            (true, false) => Err(ProtocolError::UnmaskedFrame),
+            // 5.1: "A client MUST close a connection if it detects a masked frame."
+            (false, true) => Err(ProtocolError::MaskedFrame),
+            _ => Ok(()),
+        }
+    }
+
+    /// A declared length is compared, never allocated.
+    fn begin_frame(&mut self, header: &FrameHeader, limits: &Limits) -> Result<(), ProtocolError> {
+        match header.opcode {
+            Opcode::Text => self.message = Some(Kind::Text),
+            Opcode::Binary => self.message = Some(Kind::Binary),
+            _ => {}
+        }
+        let limit = if self.streaming { limits.max_streamed_size } else { limits.max_message_size as u64 };
+        self.size = self.size.saturating_add(header.payload_length);
+        if self.size > limit {
+            return Err(ProtocolError::MessageTooBig { limit });
+        }
+        self.fragments = self.fragments.saturating_add(1);
+        if self.fragments > limits.max_fragments {
+            return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
+        }
+        self.remaining = header.payload_length;
+        self.mask = header.mask.unwrap_or_default();
+        self.turned = 0;
+        self.fin = header.fin;
+        self.in_frame = true;
+        Ok(())
+    }
+
+    /// 8.1: fail as soon as a byte cannot be part of UTF-8, inside an unfinished frame too.
+    fn check_text(&mut self, message: &[u8], last: bool) -> Result<(), ProtocolError> {
+        let new = &message[self.checked..];
+        self.checked += utf8::check_prefix(new).ok_or(ProtocolError::InvalidUtf8)?;
+        if last && self.checked < message.len() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        Ok(())
+    }
+
+    /// Hands out what has arrived, up to the last whole character.
+    fn part(&mut self, rx: &mut RecvBuffer, kind: Kind, last: bool) -> Option<Found> {
+        let ready = if kind == Kind::Text { self.checked } else { rx.message().len() };
+        if ready == 0 && !last {
+            return None;
+        }
+        rx.deliver(ready);
+        self.checked = 0;
+        let first = !std::mem::replace(&mut self.part_delivered, !last);
+        if last {
+            self.end_message();
+        }
+        Some(Found::Part { kind, first, last })
+    }
+
+    fn end_message(&mut self) {
+        self.message = None;
+        self.size = 0;
+        self.fragments = 0;
+        self.checked = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_message_size: 1000, max_streamed_size: u64::MAX, max_fragments: 100 };
+
+    fn found(decoder: &mut Decoder, rx: &mut RecvBuffer) -> Vec<(String, Vec<u8>)> {
+        let mut all = Vec::new();
+        loop {
+            match decoder.decode(rx, &LIMITS) {
+                Ok(Some(found)) => {
+                    let bytes = match &found {
+                        Found::Control { payload, .. } => rx.slice(payload.clone()).to_vec(),
+                        _ => rx.delivered().to_vec(),
+                    };
+                    let name = match found {
+                        Found::Message { kind, .. } => format!("{kind:?}"),
+                        Found::Part { kind, first, last } => format!("{kind:?} part {first} {last}"),
+                        Found::Control { opcode, .. } => format!("{opcode:?}"),
+                    };
+                    all.push((name, bytes));
+                }
+                Ok(None) => return all,
+                Err(error) => {
+                    all.push((format!("{error:?}"), Vec::new()));
+                    return all;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn section_5_4_control_frames_stand_between_fragments() {
+        let mut decoder = Decoder::new(false, false);
+        let mut rx = RecvBuffer::new();
+        rx.extend(b"\x01\x03Hel\x89\x01!\x80\x02lo\x82\x00");
+        let all = found(&mut decoder, &mut rx);
+        assert_eq!(all[0], ("Ping".into(), b"!".to_vec()));
+        assert_eq!(all[1], ("Text".into(), b"Hello".to_vec()));
+        assert_eq!(all[2], ("Binary".into(), b"".to_vec()));
+        assert!(rx.is_empty());
+    }
+
+    #[test]
+    fn streaming_cuts_text_between_characters() {
+        let mut decoder = Decoder::new(false, true);
+        let mut rx = RecvBuffer::new();
+        let mut all = Vec::new();
+        for byte in "\x01\x03aé\u{80}".as_bytes().iter().take(5).chain(b"\x80\x04\xF0\x9F\x98\x80") {
+            rx.extend(&[*byte]);
+            all.extend(found(&mut decoder, &mut rx));
+        }
+        let texts: Vec<_> = all.iter().map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect();
+        assert_eq!(texts, ["a", "é", "😀"]);
+        assert_eq!(all[0].0, "Text part true false");
+        assert_eq!(all[2].0, "Text part false true");
+    }
+
+    #[test]
+    fn section_8_1_fails_inside_an_unfinished_frame() {
+        let mut decoder = Decoder::new(false, false);
+        let mut rx = RecvBuffer::new();
+        rx.extend(b"\x81\x7Dok\xFF");
+        assert_eq!(found(&mut decoder, &mut rx)[0].0, "InvalidUtf8");
+    }
+
+    #[test]
+    fn a_declared_length_allocates_nothing() {
+        let mut decoder = Decoder::new(false, true);
+        let mut rx = RecvBuffer::new();
+        rx.extend(&[0x82, 127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+        rx.extend(b"data");
+        assert_eq!(found(&mut decoder, &mut rx)[0], ("Binary part true false".into(), b"data".to_vec()));
+        assert!(rx.capacity() <= 512);
+    }
+}

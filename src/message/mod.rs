@@ -1,0 +1,215 @@
+//! Floor 2: frames become messages (RFC 6455 sections 5.4, 5.5, 8.1).
+//!
+//! [`Decoder`](decoder::Decoder) finds the next message or control frame in a receive buffer: it unmasks, joins
+//! fragments and checks text as the bytes arrive. [`PreparedMessage`] is a frame that was encoded once, for many.
+
+pub(crate) mod decoder;
+mod prepared;
+pub(crate) mod utf8;
+
+use std::{fmt, ops::Deref};
+
+pub use prepared::PreparedMessage;
+
+use crate::frame::Opcode;
+
+/// Text or binary (RFC 6455 section 5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+impl Kind {
+    /// The opcode of a message's first frame.
+    pub fn opcode(self) -> Opcode {
+        match self {
+            Kind::Text => Opcode::Text,
+            Kind::Binary => Opcode::Binary,
+        }
+    }
+}
+
+/// A whole message, borrowed: to send one, anything that turns into it will do.
+///
+/// ```
+/// use wireroom::Message;
+///
+/// assert_eq!(Message::from("hello"), Message::Text("hello".into()));
+/// assert_eq!(Message::from(&[1, 2, 3][..]).as_bytes(), [1, 2, 3]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// UTF-8 text.
+    Text(Text<'a>),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// Text or binary.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Message::Text(_) => Kind::Text,
+            Message::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The payload. Free for either kind.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Message::Text(text) => Some(text.as_str()),
+            Message::Binary(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::Text(text) => f.debug_tuple("Text").field(&text.as_str()).finish(),
+            Message::Binary(bytes) => f.debug_tuple("Binary").field(bytes).finish(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Message<'a> {
+    fn from(text: &'a str) -> Self {
+        Message::Text(Text::from(text))
+    }
+}
+
+impl<'a> From<&'a String> for Message<'a> {
+    fn from(text: &'a String) -> Self {
+        Message::Text(Text::from(text.as_str()))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Message::Binary(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Message::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Message<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Message::Binary(bytes)
+    }
+}
+
+/// Bytes that are known to be UTF-8: a `str`, for which a received text that came in pieces pays only when asked.
+///
+/// Text that came in one piece was checked as a `str`, and [`Text::as_str`] is free. Text that came in pieces was
+/// checked piece by piece, to fail as early as possible (section 8.1); the type system lost track of that, so
+/// `as_str` looks over the bytes once more. [`Text::as_bytes`] is always free, for those who only pass it on.
+#[derive(Clone, Copy)]
+pub struct Text<'a>(Checked<'a>);
+
+#[derive(Clone, Copy)]
+enum Checked<'a> {
+    Whole(&'a str),
+    Pieces(&'a [u8]),
+}
+
+impl<'a> Text<'a> {
+    /// `bytes` have been found to be UTF-8, piece by piece.
+    pub(crate) fn checked_in_pieces(bytes: &'a [u8]) -> Self {
+        Self(Checked::Pieces(bytes))
+    }
+
+    /// The text's bytes.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self.0 {
+            Checked::Whole(text) => text.as_bytes(),
+            Checked::Pieces(bytes) => bytes,
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &'a str {
+        match self.0 {
+            Checked::Whole(text) => text,
+            // The decoder has seen every byte, so the default is never taken.
+            Checked::Pieces(bytes) => utf8::check(bytes).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Checked::Whole(text))
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// A piece of a message, in the streaming mode: as much as has arrived. A frame of any length passes in constant
+/// memory. Text is cut between characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// The kind of the message and this piece of it.
+    pub message: Message<'a>,
+    /// This is the message's first piece.
+    pub first: bool,
+    /// This is the message's last piece.
+    pub last: bool,
+}
