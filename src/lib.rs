@@ -1,13 +1,79 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-//! wip
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//! Raw RFC 6455 WebSocket: the opening handshake, the frames, the closing handshake and the event loop, written to be
+//! read, with a thin layer of rooms on top that shows what Socket.IO abstracts away.
+//!
+//! # Three ways in
+//!
+//! * [`Connection`]: the protocol without I/O, for a loop of your own. Bytes in, events and bytes out; also with
+//!   `--no-default-features`.
+//! * [`EventLoop`]: sockets on mio, as server and as client, with [`EventLoop::turn`] and a closure, or inside your
+//!   own [`mio::Poll`](https://docs.rs/mio/latest/mio/struct.Poll.html).
+//! * [`Hub`] and [`Socket`]: rooms, `socket.to("room").emit(..)`.
+//!
+//! # The journey of a byte
+//!
+//! A client's frame arrives at a socket. The loop reads it into its one [`RecvBuffer`]; an idle connection has none.
+//! The [`frame`] header is parsed, the payload is unmasked where it lies, a fragment is moved down to those before it,
+//! text is checked: [`message`]. [`Connection::poll_event`] hands out an [`Event::Message`] that borrows the buffer, and
+//! not the connection, so the handler can send it on in the same match arm.
+//!
+//! `socket.to("lobby").emit(message)` encodes it once, into a [`PreparedMessage`]: the journey's only allocation. The
+//! room's members are walked, and each one's [`SendQueue`] takes a count of the same bytes. At the end of the turn each
+//! connection that has something to say makes one vectored write.
+//!
+//! # The floors
+//!
+//! A floor uses only floors below it. Reading them in order is reading the RFC.
+//!
+//! | floor | module | what | RFC 6455 |
+//! |---|---|---|---|
+//! | 0 | [`buffer`] | bytes in and out | |
+//! | 1 | [`frame`] | one frame | 5.2, 5.3, 5.5.1, 7.4 |
+//! | 2 | [`message`] | frames become messages | 5.4 to 5.6, 8.1 |
+//! | 3 | [`http`] | just enough HTTP/1.1 | (RFC 9110, 9112) |
+//! | 3 | [`handshake`] | the opening handshake | 4, 9.1 |
+//! | 4 | [`connection`] | the state machine | 5.5, 7 |
+//! | 5 | [`net`] | mio: sockets, clock, entropy | 10.3 |
+//! | 6 | [`rooms`] | what Socket.IO abstracts away | |
+//!
+//! # Limits
+//!
+//! Everything is bounded: see [`Config`] for each limit, its default, and what happens at it.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `rooms` | yes | [`rooms`], on `net` |
+//! | `net` | yes | [`net`], on mio and getrandom |
+//! | `simdutf8` | no | UTF-8 validation with SIMD |
 
 pub mod buffer;
+pub mod connection;
 pub mod error;
 pub mod frame;
+pub mod handshake;
+pub mod http;
 pub mod message;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "rooms")]
+pub mod rooms;
 
 pub use buffer::{RecvBuffer, SendQueue};
+pub use connection::{
+    Cause, Closed, Config, ConfigBuilder, Connection, Deadline, Event, Initiator, MaskingKeys, MessageWriter,
+    SendStatus, Transport,
+};
 pub use error::{ConfigError, ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
+#[cfg(feature = "net")]
+pub use net::{ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, Stats, Stream};
+#[cfg(feature = "rooms")]
+pub use rooms::{
+    Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Io, JoinError, Operation, Outlet,
+    RoomEvent, RoomLimits, Rooms, Socket,
+};

@@ -1,0 +1,82 @@
+//! An echo server, and a test server. The path `/broadcast` sends each message to all connections there, the sender
+//! included; every other path sends each message back with its type.
+//!
+//! `cargo run --release --example echo -- --listen 127.0.0.1:9001`
+
+use std::{error::Error, net::SocketAddr, time::Duration};
+
+use lexopt::prelude::*;
+use wireroom::{Config, ConnMap, Event, EventLoop, PreparedMessage, handshake::Verdict};
+
+const USAGE: &str = "\
+usage: echo [--listen ADDRESS] [--max-message-size BYTES] [--handshake-timeout SECONDS] [--close-timeout SECONDS]
+            [--keepalive-interval SECONDS] [--keepalive-timeout SECONDS] [--allow-origin ORIGIN]... [--subprotocol NAME]...
+
+Any Origin is accepted unless --allow-origin names some; `null` can be named too.";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut listen: SocketAddr = ([127, 0, 0, 1], 9001).into();
+    let mut config = Config::builder();
+    let (mut origins, mut subprotocols) = (Vec::new(), Vec::new());
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("listen") => listen = arguments.value()?.parse()?,
+            Long("max-message-size") => config = config.max_message_size(arguments.value()?.parse()?),
+            Long("handshake-timeout") => config = config.handshake_timeout(seconds(&mut arguments)?),
+            Long("close-timeout") => config = config.close_timeout(seconds(&mut arguments)?),
+            Long("keepalive-interval") => config = config.keepalive_interval(Some(seconds(&mut arguments)?)),
+            Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
+            Long("allow-origin") => origins.push(arguments.value()?.string()?),
+            Long("subprotocol") => subprotocols.push(arguments.value()?.string()?),
+            Short('h') | Long("help") => return Ok(println!("{USAGE}")),
+            other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
+        }
+    }
+
+    // 1. Listen. `verify` sees each request before anything is promised; here it also notes who asked for /broadcast.
+    let mut event_loop = EventLoop::new()?;
+    let wants_broadcast = std::rc::Rc::new(std::cell::RefCell::new(ConnMap::new()));
+    let note = wants_broadcast.clone();
+    let address = event_loop.listen(listen, config.build()?, move |id, request| {
+        if request.path() == "/broadcast" {
+            note.borrow_mut().insert(id, ());
+        }
+        let ours: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
+        let chosen = request.select_subprotocol(&ours);
+        let named: Vec<&str> = origins.iter().map(String::as_str).collect();
+        let verdict = if named.is_empty() { request.allow_any_origin() } else { request.allow_origins(&named) };
+        match (verdict, chosen) {
+            (Verdict::Accept(acceptance), Some(subprotocol)) => acceptance.subprotocol(subprotocol).into(),
+            (verdict, _) => verdict,
+        }
+    })?;
+    println!("listening on {address}");
+
+    // 2. Turn for ever. What is queued in a turn leaves at its end, in one write per connection.
+    let mut broadcast = Vec::new();
+    loop {
+        event_loop.turn(None, |connections, id, event| match event {
+            Event::Open if wants_broadcast.borrow().get(id).is_some() => broadcast.push(id),
+            Event::Message(message) if wants_broadcast.borrow().get(id).is_some() => {
+                let message = PreparedMessage::new(message);
+                for member in &broadcast {
+                    // One that does not keep up misses messages: that is this server's policy.
+                    let _ = connections.send_prepared(*member, &message);
+                }
+            }
+            // While its queue is full nothing more is read from a peer, so an echo has always room.
+            Event::Message(message) => _ = connections.send(id, message),
+            Event::Closed(_) => {
+                if wants_broadcast.borrow_mut().remove(id).is_some() {
+                    broadcast.retain(|member| *member != id);
+                }
+            }
+            _ => {}
+        })?;
+    }
+}
+
+fn seconds(arguments: &mut lexopt::Parser) -> Result<Duration, Box<dyn Error>> {
+    Ok(Duration::try_from_secs_f64(arguments.value()?.parse()?)?)
+}

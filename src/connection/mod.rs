@@ -1,0 +1,462 @@
+//! Floor 4: the state machine of an open connection (RFC 6455 sections 5.5 and 7), without sockets, clock or
+//! randomness.
+//!
+//! Bytes go in by way of a [`RecvBuffer`] and [`Connection::poll_event`], and come out of [`Connection::transmit`];
+//! time goes in with each call. A driver is a loop of five lines:
+//!
+//! ```
+//! # use std::{sync::Arc, time::Instant};
+//! # use wireroom::{handshake::Accepted, Config, Connection, Event, RecvBuffer};
+//! # fn main() -> Result<(), wireroom::SendError> {
+//! # let accepted = Accepted::upgraded_elsewhere(None, Default::default());
+//! let mut connection = Connection::server(accepted, Arc::new(Config::default()), Instant::now());
+//! let mut rx = RecvBuffer::new();
+//! rx.extend(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']); // 1. what a socket's read brings
+//! while let Some(event) = connection.poll_event(&mut rx, Instant::now()) {
+//!     match event {
+//!         Event::Message(message) => {
+//!             connection.send(message)?; // 2. an echo, without a copy on the way here
+//!         }
+//!         Event::Closed(closed) => eprintln!("{closed}"),
+//!         _ => {}
+//!     }
+//! }
+//! let mut out = Vec::new();
+//! bytes::BufMut::put(&mut out, connection.transmit()); // 3. a socket's write_vectored goes here
+//! assert_eq!(out, [0x81, 0x02, b'h', b'i']);
+//! # Ok(()) }
+//! ```
+//!
+//! 4. sleep until the socket is ready or [`Connection::poll_timeout`], then call [`Connection::handle_timeout`];
+//! 5. do with the socket what [`Connection::transport`] says.
+
+mod closing;
+mod config;
+mod event;
+mod send;
+mod timers;
+
+use std::{fmt, io, sync::Arc, time::Instant};
+
+use closing::{Input, Output, State};
+use timers::{Due, Timers};
+
+pub use crate::http::Transport;
+pub use config::{Config, ConfigBuilder};
+pub use event::{Cause, Closed, Deadline, Event, Initiator};
+pub use send::{MessageWriter, SendStatus};
+
+use crate::{
+    buffer::{RecvBuffer, SendQueue},
+    error::{ProtocolError, SendError},
+    frame::{CloseCode, CloseFrame, Opcode},
+    handshake::{Accepted, Established},
+    message::{
+        Kind, Message, Part, Text,
+        decoder::{Decoder, Found},
+        utf8,
+    },
+};
+
+/// Where a client's masking keys come from: "a strong source of entropy" (RFC 6455 section 10.3) that the peer
+/// cannot predict. The core has none of its own.
+pub struct MaskingKeys(Box<dyn FnMut() -> [u8; 4] + Send>);
+
+impl MaskingKeys {
+    /// `next` makes a fresh, unpredictable key for each frame.
+    pub fn new(next: impl FnMut() -> [u8; 4] + Send + 'static) -> Self {
+        Self(Box::new(next))
+    }
+}
+
+impl fmt::Debug for MaskingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MaskingKeys")
+    }
+}
+
+/// An open WebSocket connection.
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    /// A client has masking keys.
+    keys: Option<MaskingKeys>,
+    queue: SendQueue,
+    decoder: Decoder,
+    timers: Timers,
+    state: State,
+    /// `Event::Open` was handed out.
+    opened: bool,
+    /// The caller wants no more messages for now.
+    paused: bool,
+    /// Too much waits to be sent: nothing more is read from this peer.
+    withheld: bool,
+    /// A send answered with backpressure: `Event::Drain` is owed.
+    drain_owed: bool,
+    /// The stream has ended.
+    eof: bool,
+    /// A message is being sent in fragments, and whether its first frame was queued.
+    writing: Option<(Kind, bool)>,
+    subprotocol: Option<Box<str>>,
+    ending: Option<Box<Ending>>,
+}
+
+/// The rare part of the state: how it comes to an end.
+#[derive(Debug, Default)]
+struct Ending {
+    cause: Option<Cause>,
+    local: Option<CloseFrame>,
+    peer: Option<CloseFrame>,
+    initiator: Option<Initiator>,
+    reported: bool,
+}
+
+impl Connection {
+    /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
+    pub fn server(accepted: Accepted, config: impl Into<Arc<Config>>, now: Instant) -> Self {
+        let subprotocol = accepted.subprotocol().map(Box::from);
+        let (queue, _extensions) = accepted.into_queue();
+        Self::new(None, queue, subprotocol, config.into(), now)
+    }
+
+    /// The client's end of a connection whose opening handshake is complete.
+    pub fn client(established: Established, keys: MaskingKeys, config: impl Into<Arc<Config>>, now: Instant) -> Self {
+        let subprotocol = established.subprotocol().map(Box::from);
+        let (queue, _extensions) = established.into_queue();
+        Self::new(Some(keys), queue, subprotocol, config.into(), now)
+    }
+
+    fn new(
+        keys: Option<MaskingKeys>,
+        mut queue: SendQueue,
+        subprotocol: Option<Box<str>>,
+        config: Arc<Config>,
+        now: Instant,
+    ) -> Self {
+        queue.seal();
+        Self {
+            queue,
+            decoder: Decoder::new(keys.is_none(), config.streaming()),
+            keys,
+            timers: Timers::new(now),
+            state: State::Open,
+            opened: false,
+            paused: false,
+            withheld: false,
+            drain_owed: false,
+            eof: false,
+            writing: None,
+            subprotocol,
+            ending: None,
+            config,
+        }
+    }
+
+    /// The next event, or `None` until more bytes have come in, the queue has drained, or time has passed. Call it
+    /// after each of these until it answers `None`.
+    pub fn poll_event<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
+        if rx.take_arrived() {
+            self.timers.heard(now);
+        }
+        if !std::mem::replace(&mut self.opened, true) {
+            return Some(Event::Open);
+        }
+        self.settle();
+        if self.drain_is_due() {
+            self.drain_owed = false;
+            return Some(Event::Drain);
+        }
+        loop {
+            if self.step(Input::Data) == Output::Discard {
+                rx.clear();
+                return self.closed().map(Event::Closed);
+            }
+            if self.paused || self.withholds() {
+                return None;
+            }
+            match self.decoder.decode(rx, &self.config.decoder_limits()) {
+                Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => {
+                    self.timers.message();
+                    let Some(text) = utf8::check(rx.delivered()) else {
+                        self.fail(ProtocolError::InvalidUtf8, now);
+                        return None;
+                    };
+                    return Some(Event::Message(Message::from(text)));
+                }
+                Ok(Some(Found::Message { kind, .. })) => {
+                    self.timers.message();
+                    return Some(Event::Message(message(kind, rx.delivered())));
+                }
+                Ok(Some(Found::Part { kind, first, last })) => {
+                    self.timers.message();
+                    return Some(Event::Part(Part { message: message(kind, rx.delivered()), first, last }));
+                }
+                Ok(Some(Found::Control { opcode: Opcode::Close, payload })) => {
+                    match CloseFrame::parse(rx.slice(payload)) {
+                        Ok(frame) => self.peer_closes(frame, now),
+                        Err(error) => self.fail(error, now),
+                    }
+                }
+                Ok(Some(Found::Control { opcode: Opcode::Ping, payload })) => {
+                    // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response"
+                    self.queue_control(Opcode::Pong, rx.slice(payload.clone()));
+                    return Some(Event::Ping(rx.slice(payload)));
+                }
+                Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
+                Ok(None) if self.eof => self.end(Input::EndOfStream, Cause::Eof),
+                Ok(None) => return None,
+                Err(error) => self.fail(error, now),
+            }
+        }
+    }
+
+    /// The stream has ended: what came before it is still delivered, then [`Event::Closed`] follows.
+    pub fn handle_eof(&mut self) {
+        self.eof = true;
+        if !matches!(self.state, State::Open | State::AwaitingClose) {
+            self.end(Input::EndOfStream, Cause::Eof);
+        }
+    }
+
+    /// The transport failed: nothing more can be sent or received.
+    pub fn handle_io_error(&mut self, error: io::ErrorKind) {
+        self.end(Input::Abort, Cause::Io(error));
+    }
+
+    /// Time has passed; call it when [`Connection::poll_timeout`] is due. Too early or too often does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.withheld {
+            // Nothing is read from the peer, so the bytes that its system takes from us are its sign of life.
+            self.timers.note_progress(self.queue.progress(), now);
+        }
+        match self.timers.expire(&self.config, !self.paused, now) {
+            None => {}
+            Some(Due::Ping) => self.queue_control(Opcode::Ping, &[]),
+            Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
+            Some(Due::DeadPeer) => {
+                let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "keepalive timeout");
+                if self.step(Input::DeadPeer) == Output::SendClose {
+                    self.queue_close(frame, Initiator::Local);
+                }
+                self.ending().cause.get_or_insert(Cause::Timeout(Deadline::Keepalive));
+            }
+            Some(Due::Close) => self.end(Input::Deadline, Cause::Timeout(Deadline::Close)),
+        }
+    }
+
+    /// When [`Connection::handle_timeout`] wants to be called. It may move later, as bytes arrive, without notice;
+    /// it moves earlier only by a call of `close`, `resume`, `poll_event` or `handle_timeout`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Closed => None,
+            _ => self.timers.deadline(&self.config, !self.paused),
+        }
+    }
+
+    /// Starts the closing handshake (RFC 6455 section 7.1.2): the Close frame leaves behind what was accepted before,
+    /// then nothing more can be sent. Messages of the peer arrive until its own Close. The second call, or one after
+    /// the peer's Close, does nothing. A reason above 123 bytes is cut at a character's boundary.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) {
+        self.close_with(CloseFrame::new(code, reason), now);
+    }
+
+    /// As [`Connection::close`], with an empty Close frame.
+    pub fn close_without_code(&mut self, now: Instant) {
+        self.close_with(CloseFrame::default(), now);
+    }
+
+    /// Ends the connection at once, without a closing handshake. What waits to be sent is lost.
+    pub fn abort(&mut self) {
+        self.queue.clear();
+        self.end(Input::Abort, Cause::Aborted);
+    }
+
+    /// Hands out no more messages until [`Connection::resume`]. The keepalive deadline is suspended with it: a peer
+    /// that is not listened to cannot show that it lives.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Takes [`Connection::pause`] back; call [`Connection::poll_event`] then, for what has come in may be whole.
+    pub fn resume(&mut self, now: Instant) {
+        if std::mem::take(&mut self.paused) {
+            self.timers.resume(now);
+        }
+    }
+
+    /// Whole messages, or parts as they arrive, from the next message on. Answers whether that is now: within a
+    /// message the mode does not change.
+    pub fn set_streaming(&mut self, streaming: bool) -> bool {
+        self.decoder.set_streaming(streaming)
+    }
+
+    /// What waits to be sent: write [`bytes::Buf::chunks_vectored`], then [`bytes::Buf::advance`].
+    pub fn transmit(&mut self) -> &mut SendQueue {
+        &mut self.queue
+    }
+
+    /// Does the connection want bytes from the stream?
+    pub fn wants_read(&self) -> bool {
+        match self.state {
+            State::Open | State::AwaitingClose => !self.eof && !self.paused && !self.is_withheld(),
+            State::Flushing | State::AwaitingEof => !self.eof,
+            State::Closed => false,
+        }
+    }
+
+    /// Does anything wait to be sent?
+    pub fn wants_write(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Would [`Connection::poll_event`] have something to do without new bytes?
+    pub fn wants_poll(&self) -> bool {
+        let flushed = self.state == State::Flushing && self.queue.is_empty();
+        let ended = matches!(self.state, State::AwaitingEof | State::Closed)
+            && !self.ending.as_ref().is_some_and(|ending| ending.reported);
+        let released = self.withheld && !self.is_withheld();
+        !self.opened || flushed || ended || released || self.drain_is_due()
+    }
+
+    /// What the driver has to do with its stream.
+    pub fn transport(&self) -> Transport {
+        match self.state {
+            State::Closed => Transport::Close,
+            State::AwaitingEof if self.keys.is_none() => Transport::ShutdownWrite,
+            State::Flushing if self.queue.is_empty() && self.keys.is_none() => Transport::ShutdownWrite,
+            _ => Transport::Open,
+        }
+    }
+
+    /// Bytes that wait to be sent, as the W3C's `bufferedAmount`, with the bytes of the frames.
+    pub fn buffered_amount(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// True until a Close frame is queued or received, or the connection ends: the caller may send.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Gives back what waits to be sent, for those who go on with the stream in another way.
+    pub fn into_parts(self) -> SendQueue {
+        self.queue
+    }
+
+    fn close_with(&mut self, frame: CloseFrame, now: Instant) {
+        if self.step(Input::LocalClose) == Output::SendClose {
+            self.timers.begin_close(now, &self.config);
+            self.queue_close(frame, Initiator::Local);
+        }
+    }
+
+    /// 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send
+    /// a Close frame in response", with the status code it received.
+    fn peer_closes(&mut self, frame: CloseFrame, now: Instant) {
+        self.timers.begin_close(now, &self.config);
+        if self.step(Input::PeerClose) == Output::EchoClose {
+            self.queue_close(CloseFrame { code: frame.code, reason: Box::default() }, Initiator::Peer);
+        }
+        let ending = self.ending();
+        ending.cause.get_or_insert(Cause::Clean);
+        ending.peer = Some(frame);
+        self.settle();
+    }
+
+    /// 7.1.7: fail the connection.
+    fn fail(&mut self, error: ProtocolError, now: Instant) {
+        self.timers.begin_close(now, &self.config);
+        if self.step(Input::ProtocolError) == Output::SendClose {
+            self.queue_close(CloseFrame::new(error.close_code(), &error.to_string()), Initiator::Local);
+        }
+        self.ending().cause.get_or_insert(Cause::Failed(error));
+        self.settle();
+    }
+
+    fn end(&mut self, input: Input, cause: Cause) {
+        if self.state != State::Closed {
+            self.step(input);
+            self.ending().cause.get_or_insert(cause);
+        }
+    }
+
+    fn step(&mut self, input: Input) -> Output {
+        let (state, output) = self.state.next(input);
+        self.state = state;
+        output
+    }
+
+    /// Everything that was queued has left.
+    fn settle(&mut self) {
+        if self.queue.is_empty() {
+            self.step(Input::Flushed);
+        }
+    }
+
+    fn queue_close(&mut self, frame: CloseFrame, initiator: Initiator) {
+        let (payload, length) = frame.encode();
+        self.append_frame(Opcode::Close, &payload[..length]);
+        let ending = self.ending();
+        ending.local = Some(frame);
+        ending.initiator.get_or_insert(initiator);
+    }
+
+    fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
+    }
+
+    /// The last event, once, when our Close has left or can no longer leave.
+    fn closed(&mut self) -> Option<Box<Closed>> {
+        if !matches!(self.state, State::AwaitingEof | State::Closed) {
+            return None;
+        }
+        let ending = self.ending();
+        if std::mem::replace(&mut ending.reported, true) {
+            return None;
+        }
+        Some(Box::new(Closed {
+            cause: ending.cause.take().unwrap_or(Cause::Eof),
+            local: ending.local.take(),
+            peer: ending.peer.take(),
+            initiator: ending.initiator,
+        }))
+    }
+
+    /// Backpressure works both ways: from the high-water mark down to the low one nothing is read from the peer.
+    fn withholds(&mut self) -> bool {
+        self.withheld = self.is_withheld();
+        self.withheld
+    }
+
+    fn is_withheld(&self) -> bool {
+        let waiting = self.queue.len();
+        let mark = if self.withheld { self.config.low_water_mark() } else { self.config.high_water_mark() };
+        waiting > mark
+    }
+
+    fn drain_is_due(&self) -> bool {
+        self.drain_owed && self.state == State::Open && self.queue.len() <= self.config.low_water_mark()
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+        if self.state == State::Open { Ok(()) } else { Err(SendError::Closed) }
+    }
+}
+
+fn message(kind: Kind, payload: &[u8]) -> Message<'_> {
+    match kind {
+        Kind::Text => Message::Text(Text::checked_in_pieces(payload)),
+        Kind::Binary => Message::Binary(payload),
+    }
+}

@@ -1,0 +1,159 @@
+//! Keepalive, idle and closing deadlines, in 32-bit milliseconds. The clock is the caller's.
+//!
+//! Nothing is rescheduled on the path of a message: an arrival writes one number down, and a deadline that comes up
+//! is held against it.
+
+use std::time::{Duration, Instant};
+
+use super::Config;
+
+/// Milliseconds since [`Timers::epoch`].
+type Tick = u32;
+const NEVER: Tick = Tick::MAX;
+/// Past this the epoch moves on, so that ticks and the longest configurable time add up below `NEVER`.
+const REBASE: Tick = 1 << 31;
+
+#[derive(Debug)]
+pub(super) struct Timers {
+    epoch: Instant,
+    /// The peer gave a sign of life.
+    heard: Tick,
+    /// Our unanswered Ping left.
+    pinged: Tick,
+    /// The last message arrived.
+    message: Tick,
+    /// The closing handshake has to be complete.
+    close: Tick,
+    /// The send queue's progress when it was last looked at.
+    progress: u32,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Ping,
+    DeadPeer,
+    Idle,
+    Close,
+}
+
+fn ticks(time: Duration) -> Tick {
+    Tick::try_from(time.as_millis()).unwrap_or(REBASE)
+}
+
+impl Timers {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { epoch: now, heard: 0, pinged: NEVER, message: 0, close: NEVER, progress: 0 }
+    }
+
+    fn tick(&mut self, now: Instant) -> Tick {
+        let since = now.saturating_duration_since(self.epoch);
+        if since.as_millis() > u128::from(REBASE) {
+            let shift = ticks(since).min(REBASE);
+            self.epoch += Duration::from_millis(u64::from(shift));
+            for tick in [&mut self.heard, &mut self.pinged, &mut self.message, &mut self.close] {
+                if *tick != NEVER {
+                    *tick = tick.saturating_sub(shift);
+                }
+            }
+            return ticks(now.saturating_duration_since(self.epoch)).min(REBASE);
+        }
+        ticks(since)
+    }
+
+    /// Bytes arrived.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = self.tick(now);
+        self.pinged = NEVER;
+    }
+
+    /// A message arrived; it came with bytes, so the time is known already.
+    pub(super) fn message(&mut self) {
+        self.message = self.heard;
+    }
+
+    /// The closing handshake begins, once.
+    pub(super) fn begin_close(&mut self, now: Instant, config: &Config) {
+        if self.close == NEVER {
+            self.close = self.tick(now).saturating_add(ticks(config.close_timeout()));
+        }
+    }
+
+    /// A number has changed that shows the peer's system takes what we send.
+    pub(super) fn note_progress(&mut self, progress: u32, now: Instant) {
+        if std::mem::replace(&mut self.progress, progress) != progress {
+            self.heard(now);
+        }
+    }
+
+    /// Our reading goes on after a pause, in which the peer could not be heard.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.heard(now);
+    }
+
+    fn next(&self, config: &Config, keepalive: bool) -> Option<(Tick, Due)> {
+        if self.close != NEVER {
+            return Some((self.close, Due::Close));
+        }
+        let alive = config.keepalive_interval().filter(|_| keepalive).map(|interval| match self.pinged {
+            NEVER => (self.heard.saturating_add(ticks(interval)), Due::Ping),
+            pinged => (pinged.saturating_add(ticks(config.keepalive_timeout())), Due::DeadPeer),
+        });
+        let idle = config.idle_timeout().filter(|_| keepalive);
+        let idle = idle.map(|time| (self.message.saturating_add(ticks(time)), Due::Idle));
+        alive.into_iter().chain(idle).min_by_key(|(tick, _)| *tick)
+    }
+
+    /// When to look again. Without `keepalive` (reading is paused by the caller) only closing has a deadline.
+    pub(super) fn deadline(&self, config: &Config, keepalive: bool) -> Option<Instant> {
+        let (tick, _) = self.next(config, keepalive)?;
+        Some(self.epoch + Duration::from_millis(u64::from(tick)))
+    }
+
+    /// What is due by `now`. A Ping counts as sent.
+    pub(super) fn expire(&mut self, config: &Config, keepalive: bool, now: Instant) -> Option<Due> {
+        let now = self.tick(now);
+        let (tick, due) = self.next(config, keepalive)?;
+        if now < tick {
+            return None;
+        }
+        if due == Due::Ping {
+            self.pinged = now;
+        }
+        Some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_peer_is_pinged_then_given_up_and_any_byte_counts() {
+        let start = Instant::now();
+        let config = Config::default();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut timers = Timers::new(start);
+        assert_eq!(timers.deadline(&config, true), Some(at(30)));
+        assert_eq!(timers.expire(&config, true, at(29)), None);
+        timers.heard(at(29));
+        assert_eq!(timers.expire(&config, true, at(30)), None);
+        assert_eq!(timers.expire(&config, true, at(59)), Some(Due::Ping));
+        assert_eq!(timers.deadline(&config, true), Some(at(79)));
+        assert_eq!(timers.expire(&config, true, at(79)), Some(Due::DeadPeer));
+        timers.heard(at(79));
+        assert_eq!(timers.deadline(&config, true), Some(at(109)));
+    }
+
+    #[test]
+    fn ticks_survive_a_hundred_days() {
+        let start = Instant::now();
+        let config = Config::default();
+        let mut timers = Timers::new(start);
+        for hour in 1..2400 {
+            let now = start + Duration::from_secs(hour * 3600);
+            timers.heard(now);
+            assert_eq!(timers.deadline(&config, true), Some(now + Duration::from_secs(30)), "hour {hour}");
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! Request -> response cycles on a connection before it upgrades.
+//!
+//! ```text
+//!            +--------------------- keep-alive ---------------------+
+//!            v                                                      |
+//!   Head -> (Body) -> answer: Respond ------------------------------+--> Closing -> Ended
+//!                             Defer -> Deferred -> respond ---------+
+//!                             Stream -> Streaming -> finish --------+
+//!                             Switch -> Switched: the rest of the bytes is another protocol's
+//! ```
+//!
+//! Closing is RFC 9112, 9.6: flush, shut the write side down, read and throw away until the peer closes or
+//! the deadline passes. What lies behind a request that was refused is never interpreted.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Buf as _;
+
+use super::body::{BodyDecoder, BodyFault, BodyLength};
+use super::error::{ExchangeError, RequestError, StreamError};
+use super::head::{RequestHead, RequestParser, Version};
+use super::request::{OwnedRequest, Request};
+use super::response::{Content, Encoding, Response, append_chunk};
+use super::{Limits, StreamStatus, Timeouts, Transport};
+use crate::buffer::{RecvBuffer, SendQueue};
+
+/// Above this many bytes of queued answers, further pipelined requests wait.
+const OUTPUT_HIGH_WATER: usize = 65_536;
+
+/// What becomes of a request.
+pub(crate) enum Answer {
+    /// Answered; the connection is kept if request and response allow it.
+    Respond(Response),
+    /// Answered, and the connection is closed: nothing behind this request is interpreted.
+    Refuse(Response),
+    /// The answer comes later, by [`Exchange::respond`].
+    Defer,
+    /// The head now, the content later, by [`Exchange::stream`].
+    Stream(Response),
+    /// The connection stops being HTTP. The caller writes the 101.
+    Switch,
+}
+
+/// What [`Exchange::poll`] came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// Nothing more to do with the bytes at hand.
+    Pending,
+    /// A request was answered with [`Answer::Switch`]; the bytes behind it are still unread.
+    Switched,
+}
+
+enum State {
+    Head,
+    Body(Box<Receiving>),
+    Deferred(Box<OwnedRequest>),
+    Streaming(Streaming),
+    Closing,
+    Ended,
+    Switched,
+}
+
+struct Receiving {
+    request: OwnedRequest,
+    decoder: BodyDecoder,
+}
+
+#[derive(Clone, Copy)]
+struct Streaming {
+    chunked: bool,
+    /// A HEAD request, 204 or 304: there is no content, whatever is given.
+    discards: bool,
+    keep_alive: bool,
+}
+
+/// What of a request decides about the form of its answer.
+#[derive(Clone, Copy)]
+struct Cycle {
+    version: Version,
+    head_only: bool,
+    keep_alive: bool,
+}
+
+pub(crate) struct Exchange {
+    limits: Limits,
+    timeouts: Timeouts,
+    peer_addr: Option<SocketAddr>,
+    parser: RequestParser,
+    state: State,
+    queue: SendQueue,
+    deadline: Option<Instant>,
+    /// Bytes that entered the queue since the beginning, and how many had left it when the deadline was set:
+    /// a peer that takes a large answer slowly, but takes it, is given time.
+    queued: u64,
+    flushed_at_deadline: u64,
+    served: u32,
+    /// A request has begun to arrive.
+    started: bool,
+    /// Requests lie unread because too many answers are queued.
+    paused: bool,
+    skipped_empty_line: bool,
+    eof: bool,
+    outcome: Option<Result<(), ExchangeError>>,
+}
+
+impl Exchange {
+    pub(crate) fn new(limits: Limits, timeouts: Timeouts, now: Instant) -> Self {
+        Self {
+            limits,
+            timeouts,
+            peer_addr: None,
+            parser: RequestParser::new(),
+            state: State::Head,
+            queue: SendQueue::new(),
+            deadline: now.checked_add(timeouts.handshake_timeout),
+            queued: 0,
+            flushed_at_deadline: 0,
+            served: 0,
+            started: false,
+            paused: false,
+            skipped_empty_line: false,
+            eof: false,
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn set_peer_addr(&mut self, peer_addr: Option<SocketAddr>) {
+        self.peer_addr = peer_addr;
+    }
+
+    /// Goes on with what is unread, request by request.
+    pub(crate) fn poll(
+        &mut self,
+        rx: &mut RecvBuffer,
+        now: Instant,
+        serve: &mut dyn FnMut(&Request<'_>) -> Answer,
+    ) -> Polled {
+        loop {
+            match &mut self.state {
+                State::Head => {
+                    self.paused = self.queue.len() > OUTPUT_HIGH_WATER && !rx.unread().is_empty();
+                    if self.paused {
+                        self.started = false;
+                        return Polled::Pending;
+                    }
+                    // RFC 9112, 2.2: "a server that is expecting to receive and parse a request-line SHOULD
+                    // ignore at least one empty line (CRLF) received prior to the request-line."
+                    if !self.skipped_empty_line && rx.unread().starts_with(b"\r\n") {
+                        rx.consume(2);
+                        self.skipped_empty_line = true;
+                    }
+                    self.started = !rx.unread().is_empty();
+                    match self.parser.parse(rx.unread(), &self.limits) {
+                        Ok(None) => {
+                            self.end_if_eof();
+                            return Polled::Pending;
+                        }
+                        Err(fault) => self.refuse(fault, now),
+                        Ok(Some(head)) => {
+                            if self.request(rx, &head, now, serve) == Polled::Switched {
+                                return Polled::Switched;
+                            }
+                        }
+                    }
+                }
+                State::Body(receiving) => match receiving.decoder.decode(rx, &mut receiving.request.body) {
+                    Ok(false) => {
+                        self.end_if_eof();
+                        return Polled::Pending;
+                    }
+                    Ok(true) => {
+                        let State::Body(receiving) = std::mem::replace(&mut self.state, State::Head) else {
+                            return Polled::Pending;
+                        };
+                        let answer = serve(&receiving.request.as_request());
+                        let cycle = self.cycle(&receiving.request.as_request());
+                        let owned = || Box::new(receiving.request);
+                        if self.answer(answer, cycle, owned, now) == Polled::Switched {
+                            return Polled::Switched;
+                        }
+                    }
+                    Err(fault) => self.refuse(
+                        match fault {
+                            BodyFault::TooLarge => RequestError::BodyTooLarge { limit: self.limits.max_request_body },
+                            BodyFault::Chunk => RequestError::Chunk,
+                            BodyFault::Trailer => RequestError::TrailerTooLarge,
+                        },
+                        now,
+                    ),
+                },
+                State::Closing | State::Ended => {
+                    let rest = rx.unread().len();
+                    rx.consume(rest);
+                    return Polled::Pending;
+                }
+                State::Deferred(_) | State::Streaming(_) | State::Switched => return Polled::Pending,
+            }
+        }
+    }
+
+    /// A request whose head is complete.
+    fn request(
+        &mut self,
+        rx: &mut RecvBuffer,
+        head: &RequestHead,
+        now: Instant,
+        serve: &mut dyn FnMut(&Request<'_>) -> Answer,
+    ) -> Polled {
+        let len = head.len as usize;
+        let bytes = rx.unread().get(..len).unwrap_or(b"");
+        let request = Request { bytes, body: b"", head, peer_addr: self.peer_addr };
+        if head.body != BodyLength::None {
+            // The head makes room for the content, which is decoded beside it.
+            let request = request.to_owned();
+            rx.consume(len);
+            if head.expects_continue {
+                self.append(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            let decoder = BodyDecoder::new(head.body, self.limits.max_request_body);
+            self.state = State::Body(Box::new(Receiving { request, decoder }));
+            return Polled::Pending;
+        }
+        let answer = serve(&request);
+        let cycle = self.cycle(&request);
+        let polled = self.answer(answer, cycle, || Box::new(request.to_owned()), now);
+        rx.consume(len);
+        polled
+    }
+
+    fn cycle(&self, request: &Request<'_>) -> Cycle {
+        Cycle {
+            version: request.head.version,
+            head_only: request.head.method(request.bytes) == b"HEAD",
+            keep_alive: request.head.keep_alive && self.served.saturating_add(1) < self.limits.max_requests,
+        }
+    }
+
+    fn answer(
+        &mut self,
+        answer: Answer,
+        cycle: Cycle,
+        owned: impl FnOnce() -> Box<OwnedRequest>,
+        now: Instant,
+    ) -> Polled {
+        self.served = self.served.saturating_add(1);
+        match answer {
+            Answer::Respond(response) => self.queue_response(response, cycle, now),
+            Answer::Refuse(mut response) => {
+                response.must_close();
+                self.queue_response(response, cycle, now);
+            }
+            Answer::Defer => {
+                self.state = State::Deferred(owned());
+                self.set_deadline(now, self.timeouts.response_timeout);
+            }
+            Answer::Stream(response) => self.queue_stream_head(response, cycle, now),
+            Answer::Switch => {
+                self.state = State::Switched;
+                self.deadline = None;
+                return Polled::Switched;
+            }
+        }
+        Polled::Pending
+    }
+
+    fn queue_response(&mut self, response: Response, cycle: Cycle, now: Instant) {
+        let keep_alive = cycle.keep_alive && !response.closes();
+        let before = self.queue.len();
+        let Cycle { version, head_only, .. } = cycle;
+        response.encode(&mut self.queue, Encoding { version, head_only, keep_alive, content: Content::Whole });
+        self.queued += (self.queue.len() - before) as u64;
+        self.cycle_done(keep_alive, now);
+    }
+
+    fn queue_stream_head(&mut self, response: Response, cycle: Cycle, now: Instant) {
+        let chunked = cycle.version == Version::Http11;
+        let keep_alive = cycle.keep_alive && !response.closes() && chunked;
+        let discards = cycle.head_only || matches!(response.status(), 204 | 304);
+        let before = self.queue.len();
+        let Cycle { version, head_only, .. } = cycle;
+        response.encode(&mut self.queue, Encoding { version, head_only, keep_alive, content: Content::Stream });
+        self.queued += (self.queue.len() - before) as u64;
+        self.state = State::Streaming(Streaming { chunked, discards, keep_alive });
+        self.set_deadline(now, self.timeouts.response_timeout);
+    }
+
+    /// After an answer: the next request, or the end.
+    fn cycle_done(&mut self, keep_alive: bool, now: Instant) {
+        if keep_alive {
+            self.parser = RequestParser::new();
+            self.state = State::Head;
+            self.started = false;
+            self.skipped_empty_line = false;
+            self.set_deadline(now, self.timeouts.handshake_timeout);
+        } else {
+            self.close_after_flush(Ok(()), now);
+        }
+    }
+
+    /// The last answer is queued.
+    fn close_after_flush(&mut self, outcome: Result<(), ExchangeError>, now: Instant) {
+        self.outcome.get_or_insert(outcome);
+        self.state = State::Closing;
+        self.set_deadline(now, self.timeouts.close_timeout);
+    }
+
+    fn refuse(&mut self, fault: RequestError, now: Instant) {
+        self.refuse_with(fault.status(), &fault.to_string(), ExchangeError::Request(fault), now);
+    }
+
+    fn refuse_with(&mut self, status: u16, text: &str, outcome: ExchangeError, now: Instant) {
+        self.outcome.get_or_insert(Err(outcome));
+        let cycle = Cycle { version: Version::Http11, head_only: false, keep_alive: false };
+        self.queue_response(Response::text(status, format!("{text}\n")), cycle, now);
+    }
+
+    /// Nothing more is sent or read.
+    fn end(&mut self, outcome: Result<(), ExchangeError>) {
+        self.outcome.get_or_insert(outcome);
+        self.state = State::Ended;
+        self.queue = SendQueue::new();
+        self.deadline = None;
+    }
+
+    /// The request whose answer is deferred.
+    pub(crate) fn deferred(&self) -> Option<&OwnedRequest> {
+        match &self.state {
+            State::Deferred(request) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// Answers the deferred request. `false` if there is none (any more).
+    pub(crate) fn respond(&mut self, answer: Answer, now: Instant) -> bool {
+        let State::Deferred(request) = &self.state else {
+            return false;
+        };
+        if matches!(answer, Answer::Defer) {
+            return true;
+        }
+        // Counted when it was deferred.
+        self.served = self.served.saturating_sub(1);
+        let cycle = self.cycle(&request.as_request());
+        let State::Deferred(request) = std::mem::replace(&mut self.state, State::Head) else {
+            return false;
+        };
+        let _ = self.answer(answer, cycle, || request, now);
+        true
+    }
+
+    pub(crate) fn stream(&mut self, bytes: &[u8], limit: usize, now: Instant) -> Result<StreamStatus, StreamError> {
+        let State::Streaming(streaming) = self.state else {
+            return Err(StreamError::NotStreaming);
+        };
+        let before = self.queue.len();
+        if before >= limit {
+            return Err(StreamError::BufferFull);
+        }
+        if !streaming.discards {
+            append_chunk(&mut self.queue, bytes, streaming.chunked);
+        }
+        if before == 0 || self.deadline.is_none() {
+            self.set_deadline(now, self.timeouts.response_timeout);
+        }
+        self.queued += (self.queue.len() - before) as u64;
+        Ok(if self.queue.len() < limit { StreamStatus::Queued } else { StreamStatus::Backpressure })
+    }
+
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self.state, State::Streaming(_))
+    }
+
+    /// Ends the streamed response.
+    pub(crate) fn finish(&mut self, now: Instant) -> Result<(), StreamError> {
+        let State::Streaming(streaming) = self.state else {
+            return Err(StreamError::NotStreaming);
+        };
+        if streaming.chunked && !streaming.discards {
+            // RFC 9112, 7.1: last-chunk and an empty trailer section.
+            self.append(b"0\r\n\r\n");
+        }
+        self.cycle_done(streaming.keep_alive, now);
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.queue.append(bytes);
+        self.queued += bytes.len() as u64;
+    }
+
+    /// The peer sends no more.
+    pub(crate) fn handle_eof(&mut self) {
+        self.eof = true;
+        match self.state {
+            State::Head | State::Body(_) => self.end_if_eof(),
+            // Whoever waits for an answer keeps the connection open.
+            State::Deferred(_) | State::Streaming(_) => self.end(Err(ExchangeError::Eof)),
+            State::Closing if self.queue.is_empty() => self.end(Ok(())),
+            State::Closing | State::Ended | State::Switched => {}
+        }
+    }
+
+    fn end_if_eof(&mut self) {
+        // Requests that wait for the queue to drain are still served.
+        if !self.eof || self.paused {
+            return;
+        }
+        let in_request = self.started || matches!(self.state, State::Body(_));
+        let outcome = if in_request || self.served == 0 { Err(ExchangeError::Eof) } else { Ok(()) };
+        if self.queue.is_empty() {
+            self.end(outcome);
+        } else {
+            self.outcome.get_or_insert(outcome);
+            self.state = State::Closing;
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let takes_its_answer = !self.queue.is_empty() && self.flushed() > self.flushed_at_deadline;
+        match self.state {
+            State::Head if !self.started && takes_its_answer => {
+                self.set_deadline(now, self.timeouts.handshake_timeout);
+            }
+            // RFC 9110, 15.5.9: the request was not complete within the time that we wait.
+            State::Head if self.started => {
+                self.refuse_with(408, "no whole request in time", ExchangeError::Timeout, now)
+            }
+            State::Body(_) => self.refuse_with(408, "no whole request in time", ExchangeError::Timeout, now),
+            // An idle connection that was served ends cleanly.
+            State::Head if self.served > 0 && self.queue.is_empty() => self.end(Ok(())),
+            State::Head => self.end(Err(ExchangeError::Timeout)),
+            State::Deferred(_) => {
+                self.refuse_with(503, "no answer in time", ExchangeError::ResponseTimeout, now);
+            }
+            State::Streaming(_) if self.queue.is_empty() => self.deadline = None,
+            State::Streaming(_) if takes_its_answer => self.set_deadline(now, self.timeouts.response_timeout),
+            State::Streaming(_) => self.end(Err(ExchangeError::Timeout)),
+            State::Closing if takes_its_answer => self.set_deadline(now, self.timeouts.close_timeout),
+            State::Closing => self.end(Err(ExchangeError::Timeout)),
+            State::Ended | State::Switched => self.deadline = None,
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn set_deadline(&mut self, now: Instant, after: Duration) {
+        self.deadline = now.checked_add(after);
+        self.flushed_at_deadline = self.flushed();
+    }
+
+    fn flushed(&self) -> u64 {
+        self.queued.saturating_sub(self.queue.remaining() as u64)
+    }
+
+    pub(crate) fn wants_read(&self) -> bool {
+        !self.eof
+            && match self.state {
+                State::Head => self.queue.len() <= OUTPUT_HIGH_WATER,
+                State::Body(_) | State::Closing => true,
+                State::Deferred(_) | State::Streaming(_) | State::Ended | State::Switched => false,
+            }
+    }
+
+    pub(crate) fn wants_write(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub(crate) fn queue(&mut self) -> &mut SendQueue {
+        &mut self.queue
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        match self.state {
+            State::Ended => Transport::Close,
+            State::Closing if !self.queue.is_empty() => Transport::Open,
+            State::Closing if self.eof => Transport::Close,
+            State::Closing => Transport::ShutdownWrite,
+            _ => Transport::Open,
+        }
+    }
+
+    /// How the cycles ended. It is known before the last answer is flushed.
+    pub(crate) fn outcome(&self) -> Option<Result<(), ExchangeError>> {
+        self.outcome
+    }
+}

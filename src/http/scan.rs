@@ -1,0 +1,211 @@
+//! Lines and control bytes: one pass over the bytes, whatever their chunking.
+//!
+//! [`LineScanner`] remembers how far it has looked, so that a byte that arrives alone costs a constant,
+//! and looks at eight bytes at a time otherwise. What it hands out ends in CRLF and holds no control byte
+//! but HTAB, which makes the rules behind it short.
+
+use std::ops::Range;
+
+/// A byte that no head may hold, or CR and LF out of place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineFault {
+    BareLf,
+    BareCr,
+    Control(u8),
+}
+
+impl LineFault {
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Self::BareLf => b'\n',
+            Self::BareCr => b'\r',
+            Self::Control(byte) => byte,
+        }
+    }
+}
+
+/// Cuts bytes into lines. Positions count from the start of the bytes it is given each time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LineScanner {
+    line: usize,
+    scanned: usize,
+}
+
+impl LineScanner {
+    /// Where the current line starts: everything before it has been handed out.
+    pub(crate) fn line_start(&self) -> usize {
+        self.line
+    }
+
+    /// The next whole line, without its CRLF; `None` until it has arrived.
+    pub(crate) fn next_line(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, LineFault> {
+        let mut at = self.scanned;
+        loop {
+            at = find_control(bytes, at);
+            match bytes.get(at) {
+                None => {
+                    self.scanned = bytes.len();
+                    return Ok(None);
+                }
+                Some(b'\t') => at += 1,
+                Some(b'\r') => match bytes.get(at + 1) {
+                    // The LF may come with the next segment: look at this CR again then.
+                    None => {
+                        self.scanned = at;
+                        return Ok(None);
+                    }
+                    Some(b'\n') => {
+                        let line = self.line..at;
+                        self.line = at + 2;
+                        self.scanned = at + 2;
+                        return Ok(Some(line));
+                    }
+                    Some(_) => return Err(LineFault::BareCr),
+                },
+                Some(b'\n') => return Err(LineFault::BareLf),
+                Some(&byte) => return Err(LineFault::Control(byte)),
+            }
+        }
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The first byte at or behind `from` that is below 0x20 or is 0x7f, or the length.
+#[inline]
+fn find_control(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        // Exact in its lowest set bit: a borrow only reaches bytes above a true hit.
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+        let delete = word ^ (ONES * 0x7f);
+        let hits = (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGHS;
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at) {
+        if byte < 0x20 || byte == 0x7f {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The first `needle` in `bytes`, eight bytes at a time.
+#[inline]
+pub(crate) fn find_byte(bytes: &[u8], needle: u8) -> Option<usize> {
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(needle));
+        let hits = word.wrapping_sub(ONES) & !word & HIGHS;
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|&byte| byte == needle).map(|found| at + found)
+}
+
+/// RFC 9110, 5.6.2: `tchar`.
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+#[inline]
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    TOKEN_BYTES[usize::from(byte)]
+}
+
+/// RFC 9110, 5.6.2: `token = 1*tchar`.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8], step: usize) -> Result<Vec<Vec<u8>>, LineFault> {
+        let mut scanner = LineScanner::default();
+        let mut found = Vec::new();
+        let mut end = 0;
+        while end < input.len() {
+            end = input.len().min(end + step);
+            while let Some(line) = scanner.next_line(&input[..end])? {
+                found.push(input[line].to_vec());
+            }
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn lines_are_the_same_for_every_chunking() {
+        let input = b"one\r\n\r\n\ttwo is a longer line than eight bytes\r\n\xff\x80three\r\nrest";
+        let whole = lines(input, input.len()).unwrap();
+        assert_eq!(whole.len(), 4);
+        assert_eq!(whole[3], b"\xff\x80three");
+        for step in 1..20 {
+            assert_eq!(lines(input, step).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn every_control_byte_is_found_at_every_place() {
+        for control in (0..0x20).chain([0x7f]) {
+            for place in 0..40 {
+                let mut input = vec![b'\xff'; 40];
+                input[place] = control;
+                input.extend_from_slice(b"\r\n");
+                let expected = match control {
+                    b'\t' => Ok(vec![input[..40].to_vec()]),
+                    b'\r' => Err(LineFault::BareCr),
+                    b'\n' => Err(LineFault::BareLf),
+                    other => Err(LineFault::Control(other)),
+                };
+                for step in [1, 3, 8, 64] {
+                    let seen = lines(&input, step);
+                    // CR before the CRLF is a bare CR as well: "\r\r\n".
+                    assert_eq!(seen, expected, "0x{control:02x} at {place} in steps of {step}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn find_byte_is_exact() {
+        for length in 0..40 {
+            for place in 0..length {
+                let mut bytes = vec![b':' + 1; length];
+                bytes[place] = b':';
+                assert_eq!(find_byte(&bytes, b':'), Some(place));
+            }
+            assert_eq!(find_byte(&vec![b';'; length], b':'), None);
+        }
+    }
+
+    #[test]
+    fn rfc9110_section_5_6_2_token() {
+        assert!(is_token(b"Sec-WebSocket-Key") && is_token(b"!#$%&'*+-.^_`|~09azAZ"));
+        for bad in ["", "a b", "a:b", "(a)", "a\"", "a/b", "a,b", "\u{e9}"] {
+            assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
+}

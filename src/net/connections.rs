@@ -1,0 +1,335 @@
+//! What a handler may touch: every connection of the loop.
+
+use std::{net::SocketAddr, time::Instant};
+
+use bytes::Bytes;
+
+use super::{
+    ConnId,
+    deadlines::Deadlines,
+    phase::{Phase, Slot},
+    slots::Slots,
+};
+use crate::{
+    CloseCode, Connection, Event, Kind, Message, MessageWriter, PreparedMessage, SendError, SendStatus,
+    handshake::{Progress, Verdict},
+    http::{OwnedRequest, StreamError, StreamStatus},
+};
+
+/// Storage for sending that is kept for the next connection that needs some.
+const POOLED: usize = 256;
+/// Larger storage is not kept.
+const POOLED_SIZE: usize = 64 * 1024;
+
+/// What the loop has seen so far. All are counts since its start, but `open` and `connections`, which are of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that exist, in any phase.
+    pub connections: usize,
+    /// WebSocket connections that are open.
+    pub open: usize,
+    /// Connections accepted by listeners.
+    pub accepted: u64,
+    /// Failed calls of `accept`, such as for lack of descriptors.
+    pub accept_errors: u64,
+    /// The operating system's number of the last of them.
+    pub last_accept_error: Option<i32>,
+    /// Opening handshakes that were completed, as server and as client.
+    pub opened: u64,
+    /// Connections that ended before they were open, plain HTTP included.
+    pub unopened: u64,
+    /// Messages and parts received.
+    pub messages_received: u64,
+    /// Bytes read from sockets.
+    pub bytes_received: u64,
+    /// Bytes that sockets took.
+    pub bytes_sent: u64,
+}
+
+/// All connections of an [`EventLoop`](super::EventLoop): a handler may send to, close or pause any of them.
+#[derive(Debug)]
+pub struct Connections {
+    pub(super) slots: Slots<Slot>,
+    /// Something waits to be written, or the transport has to change.
+    pub(super) dirty: Vec<ConnId>,
+    /// To be read or polled, without another word from the kernel.
+    pub(super) ready: Vec<ConnId>,
+    pub(super) deadlines: Deadlines,
+    pub(super) pool: Vec<Vec<u8>>,
+    pub(super) stats: Stats,
+    /// The time of this turn.
+    pub(super) now: Instant,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: Slots::new(),
+            dirty: Vec::new(),
+            ready: Vec::new(),
+            deadlines: Deadlines::default(),
+            pool: Vec::new(),
+            stats: Stats::default(),
+            now: Instant::now(),
+        }
+    }
+
+    /// Sends a message; see [`Connection::send`]. It leaves at the end of the turn.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::UnknownConnection`].
+    pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
+        self.sender(id)?.send(message)
+    }
+
+    /// Sends a payload by reference; see [`Connection::send_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::UnknownConnection`].
+    pub fn send_bytes(&mut self, id: ConnId, kind: Kind, payload: Bytes) -> Result<SendStatus, SendError> {
+        self.sender(id)?.send_bytes(kind, payload)
+    }
+
+    /// Sends a message that was encoded before; see [`Connection::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::UnknownConnection`].
+    pub fn send_prepared(&mut self, id: ConnId, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        self.mark_dirty(id);
+        let slot = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
+        slot.ok_or(SendError::UnknownConnection)?.send_prepared(message)
+    }
+
+    /// Sends `message` to every open connection, encoded once. Answers how many took it and how many did not.
+    pub fn broadcast<'m>(&mut self, message: impl Into<Message<'m>>) -> (usize, usize) {
+        self.broadcast_prepared(&PreparedMessage::new(message))
+    }
+
+    /// As [`Connections::broadcast`].
+    pub fn broadcast_prepared(&mut self, message: &PreparedMessage) -> (usize, usize) {
+        let (mut taken, mut refused) = (0, 0);
+        for slot in 0..self.slots.len_all() {
+            let Some(id) = self.slots.id_at(slot).filter(|id| self.is_open(*id)) else { continue };
+            match self.send_prepared(id, message) {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        (taken, refused)
+    }
+
+    /// Begins, or goes on with, a message in fragments; see [`Connection::writer`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::UnknownConnection`].
+    pub fn writer(&mut self, id: ConnId, kind: Kind) -> Result<MessageWriter<'_>, SendError> {
+        self.sender(id)?.writer(kind)
+    }
+
+    /// Sends a Ping; see [`Connection::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::UnknownConnection`].
+    pub fn ping(&mut self, id: ConnId, payload: &[u8]) -> Result<SendStatus, SendError> {
+        self.sender(id)?.ping(payload)
+    }
+
+    /// Starts the closing handshake; see [`Connection::close`]. Without such a connection nothing happens.
+    pub fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        let now = Instant::now();
+        if let Some(connection) = self.touch(id) {
+            connection.close(code, reason, now);
+        }
+    }
+
+    /// Ends a connection in any phase at once; its [`Event::Closed`] follows in the next turn at the latest.
+    pub fn abort(&mut self, id: ConnId) {
+        self.mark_ready(id);
+        self.mark_dirty(id);
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.phase.abort();
+        }
+    }
+
+    /// Stops the messages of a connection; see [`Connection::pause`].
+    pub fn pause(&mut self, id: ConnId) {
+        if let Some(connection) = self.touch(id) {
+            connection.pause();
+        }
+    }
+
+    /// Takes [`Connections::pause`] back.
+    pub fn resume(&mut self, id: ConnId) {
+        let now = Instant::now();
+        if let Some(connection) = self.touch(id) {
+            connection.resume(now);
+        }
+    }
+
+    /// Whole messages or parts, from the next message on; see [`Connection::set_streaming`].
+    pub fn set_streaming(&mut self, id: ConnId, streaming: bool) -> bool {
+        self.touch(id).is_some_and(|connection| connection.set_streaming(streaming))
+    }
+
+    /// The request whose answer `verify` deferred, while it waits.
+    pub fn deferred(&self, id: ConnId) -> Option<&OwnedRequest> {
+        match &self.slots.get(id)?.phase {
+            Phase::Serving { handshake, .. } => handshake.deferred(),
+            _ => None,
+        }
+    }
+
+    /// Answers a request that `verify` deferred: accepts it, or responds. False when none waits under this id.
+    pub fn answer(&mut self, id: ConnId, verdict: impl Into<Verdict>) -> bool {
+        let now = self.now;
+        if self.deferred(id).is_none() {
+            return false;
+        }
+        self.mark_ready(id);
+        self.mark_dirty(id);
+        let Some(slot) = self.slots.get_mut(id) else { return false };
+        let Phase::Serving { handshake, config } = &mut slot.phase else { return false };
+        if let Progress::Upgraded(accepted) = handshake.answer(verdict, now) {
+            slot.phase = Phase::Open(Connection::server(*accepted, config.clone(), now));
+        }
+        true
+    }
+
+    /// Appends to the streamed body of a plain HTTP response, such as Server-Sent Events. Bounded by
+    /// `Config::max_send_buffer`.
+    ///
+    /// # Errors
+    ///
+    /// When the connection has gone, streams nothing, or its queue is full.
+    pub fn stream(&mut self, id: ConnId, bytes: &[u8]) -> Result<StreamStatus, StreamError> {
+        let now = self.now;
+        self.mark_dirty(id);
+        match self.slots.get_mut(id).map(|slot| &mut slot.phase) {
+            Some(Phase::Serving { handshake, config }) => handshake.stream(bytes, config.max_send_buffer(), now),
+            _ => Err(StreamError::NotStreaming),
+        }
+    }
+
+    /// Ends a streamed body.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is streamed under this id.
+    pub fn finish(&mut self, id: ConnId) -> Result<(), StreamError> {
+        let now = self.now;
+        self.mark_ready(id);
+        self.mark_dirty(id);
+        match self.slots.get_mut(id).map(|slot| &mut slot.phase) {
+            Some(Phase::Serving { handshake, .. }) => handshake.finish(now),
+            _ => Err(StreamError::NotStreaming),
+        }
+    }
+
+    /// True while messages can be sent.
+    pub fn is_open(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(Connection::is_open)
+    }
+
+    /// Bytes that wait to be sent on this connection.
+    pub fn buffered_amount(&self, id: ConnId) -> usize {
+        self.get(id).map_or(0, Connection::buffered_amount)
+    }
+
+    /// The state machine of an upgraded connection.
+    pub fn get(&self, id: ConnId) -> Option<&Connection> {
+        self.slots.get(id)?.phase.connection()
+    }
+
+    /// Where the peer is, for TCP.
+    pub fn peer_addr(&self, id: ConnId) -> Option<SocketAddr> {
+        self.slots.get(id)?.stream.peer_addr()
+    }
+
+    /// The open WebSocket connections, in order of slots.
+    pub fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.slots.ids().filter(|id| self.is_open(*id))
+    }
+
+    /// Connections in any phase.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// True without any connection.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the loop has seen so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        stats.connections = self.len();
+        stats.open = self.ids().count();
+        stats
+    }
+
+    pub(super) fn count_event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Message(_) | Event::Part(_) => self.stats.messages_received += 1,
+            Event::Open => self.stats.opened += 1,
+            _ => {}
+        }
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(slot) = self.slots.get_mut(id).filter(|slot| !slot.ready.dirty) {
+            slot.ready.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    pub(super) fn mark_ready(&mut self, id: ConnId) {
+        if let Some(slot) = self.slots.get_mut(id).filter(|slot| !slot.ready.listed) {
+            slot.ready.listed = true;
+            self.ready.push(id);
+        }
+    }
+
+    /// Storage of a queue that has drained goes back to the pool.
+    pub(super) fn reclaim(&mut self, id: ConnId) {
+        let queue = self.slots.get_mut(id).and_then(|slot| slot.phase.queue());
+        if let Some(storage) = queue.and_then(|queue| queue.reclaim()) {
+            if storage.capacity() <= POOLED_SIZE && self.pool.len() < POOLED {
+                self.pool.push(storage);
+            }
+        }
+    }
+
+    pub(super) fn plan(&mut self, id: ConnId) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            let at = slot.phase.poll_timeout();
+            self.deadlines.plan(id, &mut slot.planned, at);
+        }
+    }
+
+    /// A connection about to send, with storage to do it.
+    fn sender(&mut self, id: ConnId) -> Result<&mut Connection, SendError> {
+        self.mark_dirty(id);
+        let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
+        let connection = connection.ok_or(SendError::UnknownConnection)?;
+        if connection.transmit().wants_storage() {
+            if let Some(storage) = self.pool.pop() {
+                connection.transmit().lend(storage);
+            }
+        }
+        Ok(connection)
+    }
+
+    /// A connection whose events, deadline or queue are about to change.
+    fn touch(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.mark_ready(id);
+        self.mark_dirty(id);
+        self.slots.get_mut(id)?.phase.connection_mut()
+    }
+}

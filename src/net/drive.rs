@@ -1,0 +1,257 @@
+//! Reading, events and writing of one connection, within its budget.
+
+use std::{
+    io::{self, IoSlice},
+    time::Instant,
+};
+
+use bytes::Buf;
+use mio::{Interest, Registry, Token};
+
+use super::{
+    ConnId,
+    accept::Verify,
+    connections::Connections,
+    phase::{Phase, Slot},
+    slots::Slots,
+};
+use crate::{
+    Cause, Closed, Connection, Event, RecvBuffer,
+    handshake::{Outcome, Progress},
+    http::Transport,
+};
+
+/// Size of the loop's receive buffer.
+pub(super) const READ: usize = 256 * 1024;
+/// At least so much room for a read.
+const ROOM: usize = 64 * 1024;
+/// Bytes that one connection may bring in a turn, so that one loud peer starves nobody.
+const BUDGET: usize = 1024 * 1024;
+/// What is left of a read is copied while it is smaller than this; above it the buffer itself changes hands.
+const COPY_BELOW: usize = 16 * 1024;
+/// Slices in one `writev`.
+const SLICES: usize = 64;
+
+/// Reads and delivers what one connection has. `rx` is the loop's buffer, empty before and after.
+pub(super) fn drive(
+    connections: &mut Connections,
+    id: ConnId,
+    rx: &mut RecvBuffer,
+    verify: Option<&mut Verify>,
+    on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
+) {
+    let Some(slot) = connections.slots.get_mut(id) else { return };
+    slot.ready.listed = false;
+    let mut spare = None;
+    if let Some(leftover) = slot.leftover.take() {
+        if leftover.capacity() < COPY_BELOW {
+            rx.restore(&leftover);
+        } else {
+            spare = Some(std::mem::replace(rx, *leftover));
+        }
+    }
+    read_and_deliver(connections, id, rx, verify, on_event);
+    let left = (!rx.is_empty()).then(|| {
+        if rx.len() < COPY_BELOW && spare.is_none() {
+            let small = rx.right_sized();
+            rx.clear();
+            small
+        } else {
+            std::mem::replace(rx, spare.take().unwrap_or_else(|| RecvBuffer::with_capacity(READ)))
+        }
+    });
+    if let Some(spare) = spare {
+        *rx = spare;
+    }
+    rx.clear();
+    if let Some(slot) = connections.slots.get_mut(id) {
+        slot.leftover = left.map(Box::new);
+    }
+    connections.plan(id);
+    connections.mark_dirty(id);
+}
+
+fn read_and_deliver(
+    connections: &mut Connections,
+    id: ConnId,
+    rx: &mut RecvBuffer,
+    mut verify: Option<&mut Verify>,
+    on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
+) {
+    let mut budget = BUDGET;
+    loop {
+        deliver(connections, id, rx, verify.as_deref_mut(), on_event);
+        let Some(slot) = connections.slots.get_mut(id) else { return };
+        if !slot.ready.readable || !slot.phase.wants_read() {
+            return;
+        }
+        if budget == 0 {
+            connections.mark_ready(id);
+            return;
+        }
+        let space = rx.space(ROOM);
+        let room = space.len().min(budget.max(ROOM));
+        match slot.stream.read(&mut space[..room]) {
+            Ok(0) => {
+                slot.ready.readable = false;
+                slot.phase.handle_eof();
+            }
+            Ok(n) => {
+                rx.filled(n);
+                // A short read has drained the socket; the end of the stream would be another edge, or is known.
+                if cfg!(unix) && n < room && !slot.ready.read_closed {
+                    slot.ready.readable = false;
+                }
+                budget = budget.saturating_sub(n);
+                connections.stats.bytes_received += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => slot.ready.readable = false,
+            Err(error) => {
+                slot.ready.readable = false;
+                slot.phase.handle_io_error(error.kind());
+            }
+        }
+    }
+}
+
+/// Hands out all events of what has been read.
+fn deliver(
+    connections: &mut Connections,
+    id: ConnId,
+    rx: &mut RecvBuffer,
+    verify: Option<&mut Verify>,
+    on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
+) {
+    let now = connections.now;
+    let Some(slot) = connections.slots.get_mut(id) else { return };
+    let cause = match &mut slot.phase {
+        Phase::Open(_) => None,
+        Phase::Serving { .. } => serve(slot, id, rx, now, verify),
+        Phase::Opening(_) => open(slot, rx, now),
+        Phase::Over(cause) => cause.take(),
+    };
+    if let Some(cause) = cause {
+        slot.phase = Phase::Over(None);
+        slot.ready.readable = false;
+        rx.clear();
+        connections.stats.unopened += 1;
+        return on_event(connections, id, Event::Closed(Closed::without_frames(cause)));
+    }
+    while let Some(connection) = connections.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut()) {
+        let Some(event) = connection.poll_event(rx, now) else { return };
+        connections.count_event(&event);
+        on_event(connections, id, event);
+    }
+}
+
+/// The server's side before the upgrade. Answers the cause when it has come to its end.
+fn serve(slot: &mut Slot, id: ConnId, rx: &mut RecvBuffer, now: Instant, verify: Option<&mut Verify>) -> Option<Cause> {
+    let Phase::Serving { handshake, config } = &mut slot.phase else { return None };
+    let progress = match verify {
+        Some(verify) => handshake.poll(rx, now, &mut |request| verify(id, request)),
+        None => handshake.poll(rx, now, &mut |_| crate::http::Response::new(503).into()),
+    };
+    if let Progress::Upgraded(accepted) = progress {
+        slot.phase = Phase::Open(Connection::server(*accepted, config.clone(), now));
+        return None;
+    }
+    if handshake.transport() != Transport::Close {
+        return None;
+    }
+    Some(match handshake.outcome() {
+        Some(Outcome::Failed(error)) => Cause::Handshake(error),
+        Some(Outcome::Served) | None => Cause::Served,
+    })
+}
+
+/// The client's side before it is open.
+fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
+    let Phase::Opening(opening) = &mut slot.phase else { return None };
+    match opening.handshake.poll(rx) {
+        Ok(None) => None,
+        Ok(Some(established)) => {
+            if let Some(keys) = opening.keys.take() {
+                let config = opening.config.clone();
+                slot.phase = Phase::Open(Connection::client(established, keys, config, now));
+            }
+            None
+        }
+        Err(error) => Some(Cause::Handshake(error)),
+    }
+}
+
+/// Writes what waits, once, and does with the stream what its phase says.
+pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Registry, token: Token) {
+    let Some(slot) = connections.slots.get_mut(id) else { return };
+    slot.ready.dirty = false;
+    if !slot.ready.blocked || slot.phase.transport() == Transport::Close {
+        match write(slot) {
+            Ok(n) => connections.stats.bytes_sent += n as u64,
+            Err(error) => {
+                slot.ready.readable = false;
+                slot.phase.handle_io_error(error.kind());
+                return connections.mark_ready(id);
+            }
+        }
+        if slot.ready.blocked && !slot.ready.writable {
+            slot.ready.writable = true;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = slot.stream.reregister(registry, token, both) {
+                slot.phase.handle_io_error(error.kind());
+            }
+        }
+    }
+    if slot.phase.wants_poll() {
+        connections.mark_ready(id);
+        return;
+    }
+    match slot.phase.transport() {
+        Transport::Open => {}
+        Transport::ShutdownWrite if !slot.ready.shut => {
+            slot.ready.shut = true;
+            slot.stream.shutdown_write();
+        }
+        Transport::ShutdownWrite => {}
+        Transport::Close => {
+            if let Some(mut slot) = connections.slots.remove(id) {
+                // Dropping the stream closes it, whatever this says.
+                let _ = registry.deregister(slot.stream.source());
+            }
+            return;
+        }
+    }
+    connections.reclaim(id);
+}
+
+/// One write: what the kernel does not take waits for its word.
+fn write(slot: &mut Slot) -> io::Result<usize> {
+    let mut total = 0;
+    let Some(queue) = slot.phase.queue() else { return Ok(0) };
+    while queue.has_remaining() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = queue.chunks_vectored(&mut slices);
+        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        match slot.stream.write_vectored(&slices[..count]) {
+            Ok(n) => {
+                queue.advance(n);
+                total += n;
+                if n < offered {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                queue.advance(0);
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    slot.ready.blocked = queue.has_remaining();
+    Ok(total)
+}
+
+impl<T> Slots<T> {
+    pub(super) fn token(base: usize, id: ConnId) -> Token {
+        Token(base + id.index())
+    }
+}

@@ -1,0 +1,481 @@
+//! The event loop: `turn` with a poll of its own, or `process` and `finish_turn` in the caller's.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Poll, Registry, Token, Waker, net::TcpListener};
+
+use super::{
+    ConnId, Connections, Detached, Handle, Stream,
+    accept::{self, Listener, Listening},
+    drive,
+    handle::{self, Command, Notifier},
+    phase::{Opening, Phase, Slot},
+    shutdown::Shutdown,
+    slots::Slots,
+};
+use crate::{
+    Config, Event, MaskingKeys, RecvBuffer,
+    handshake::{ClientHandshake, ClientRequest, Verdict},
+    http::Request,
+};
+
+/// Tokens below a loop's connections: its waker and its listeners.
+const LISTENERS: usize = 63;
+const FIRST_SLOT: usize = 1 + LISTENERS;
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+
+/// Serves WebSocket connections, as server and as client, on mio.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireroom::{Config, Event, EventLoop, handshake::ClientRequest};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let address = event_loop.listen("127.0.0.1:0".parse()?, Config::default(), |_id, request| request.allow_any_origin())?;
+/// let client = event_loop.connect(address, ClientRequest::new(&format!("ws://{address}/"))?, Config::default())?;
+/// let mut heard = String::new();
+/// while heard.is_empty() {
+///     event_loop.turn(Some(Duration::from_secs(5)), |connections, id, event| match event {
+///         Event::Open if id == client => _ = connections.send(id, "hello"),
+///         Event::Message(message) if id == client => heard = message.as_text().unwrap_or_default().to_owned(),
+///         Event::Message(message) => _ = connections.send(id, message), // the server echoes
+///         _ => {}
+///     })?;
+/// }
+/// assert_eq!(heard, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct EventLoop {
+    /// Its own poll; without one it lives in the caller's.
+    poll: Option<(Poll, Events)>,
+    registry: Registry,
+    base: usize,
+    listeners: Vec<Listener>,
+    connections: Connections,
+    /// The one large receive buffer.
+    rx: RecvBuffer,
+    commands: Receiver<Command>,
+    handle: Handle,
+    shutdown: Option<Shutdown>,
+    /// Lists that are being worked through, kept for their storage.
+    working: Vec<ConnId>,
+}
+
+impl EventLoop {
+    /// A loop with a poll of its own.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, such as too many open files.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, Token(0))?;
+        let mut event_loop = Self::in_poll(&registry, 0, move || {
+            // It fails only when the poll has gone, and then nobody waits.
+            let _ = waker.wake();
+        })?;
+        event_loop.poll = Some((poll, Events::with_capacity(EVENTS)));
+        Ok(event_loop)
+    }
+
+    /// A loop in the caller's poll. It uses the tokens from `base` on, so give it the upper end: `base` to `base + 63`
+    /// for itself and its listeners, the rest for connections. `notify` ends the poll's wait from any thread, as a
+    /// [`mio::Waker`] does (a poll has only one of those, which is the caller's).
+    ///
+    /// Hand each event of the poll to [`EventLoop::process`], then call [`EventLoop::finish_turn`]; wait no longer than
+    /// until [`EventLoop::next_deadline`].
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn in_poll(registry: &Registry, base: usize, notify: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        let (sender, commands) = mpsc::sync_channel(handle::CAPACITY);
+        let notifier = Notifier { pending: AtomicBool::new(false), notify: Box::new(notify) };
+        Ok(Self {
+            poll: None,
+            registry: registry.try_clone()?,
+            base,
+            listeners: Vec::new(),
+            connections: Connections::new(),
+            rx: RecvBuffer::with_capacity(drive::READ),
+            commands,
+            handle: Handle { commands: sender, notifier: Arc::new(notifier) },
+            shutdown: None,
+            working: Vec::new(),
+        })
+    }
+
+    /// Numbers this loop among several, before it has connections: the number is a part of every [`ConnId`].
+    pub fn set_number(&mut self, number: u16) {
+        self.connections.slots.event_loop = number;
+    }
+
+    /// Listens on a TCP address and answers where: port 0 takes a free one. `verify` answers each request, to upgrade
+    /// or not, before anything is promised; there is no default that lets any `Origin` in (RFC 6455 section 10.2). A
+    /// refused or broken request is answered with its HTTP status; [`Event::Open`] follows an upgrade, and
+    /// [`Event::Closed`] ends every connection, also one that never opened.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, such as an address in use; more than 63 listeners.
+    pub fn listen(
+        &mut self,
+        address: SocketAddr,
+        config: impl Into<Arc<Config>>,
+        verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
+    ) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        self.add_listener(Listening::Tcp(listener), config.into(), Box::new(verify))?;
+        Ok(address)
+    }
+
+    /// Listens on a Unix-domain socket. The file must not exist yet, and is the caller's to remove.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::listen`].
+    #[cfg(unix)]
+    pub fn listen_unix(
+        &mut self,
+        path: impl AsRef<std::path::Path>,
+        config: impl Into<Arc<Config>>,
+        verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
+    ) -> io::Result<()> {
+        let listener = mio::net::UnixListener::bind(path)?;
+        self.add_listener(Listening::Unix(listener), config.into(), Box::new(verify))
+    }
+
+    fn add_listener(
+        &mut self,
+        listening: Listening,
+        config: Arc<Config>,
+        verify: Box<accept::Verify>,
+    ) -> io::Result<()> {
+        if self.listeners.len() == LISTENERS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "at most 63 listeners in one event loop"));
+        }
+        let token = Token(self.base + 1 + self.listeners.len());
+        self.listeners.push(Listener::new(listening, config, verify, &self.registry, token)?);
+        Ok(())
+    }
+
+    /// Connects as a client. [`Event::Open`] follows, or [`Event::Closed`] with the reason, within
+    /// `Config::handshake_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says at once, such as an address without a route.
+    pub fn connect(
+        &mut self,
+        address: SocketAddr,
+        request: ClientRequest,
+        config: impl Into<Arc<Config>>,
+    ) -> io::Result<ConnId> {
+        let stream = mio::net::TcpStream::connect(address)?;
+        self.open(stream.into(), request, config.into())
+    }
+
+    /// Connects as a client to a Unix-domain socket; the request names a host all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::connect`].
+    #[cfg(unix)]
+    pub fn connect_unix(
+        &mut self,
+        path: impl AsRef<std::path::Path>,
+        request: ClientRequest,
+        config: impl Into<Arc<Config>>,
+    ) -> io::Result<ConnId> {
+        let stream = mio::net::UnixStream::connect(path)?;
+        self.open(stream.into(), request, config.into())
+    }
+
+    fn open(&mut self, stream: Stream, request: ClientRequest, config: Arc<Config>) -> io::Result<ConnId> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let keys = Some(masking_keys()?);
+        let (limits, timeouts) = (config.http_limits(), config.http_timeouts());
+        let handshake = ClientHandshake::new(&request, nonce, limits, timeouts, Instant::now());
+        let opening = Opening { handshake, config, keys, connected: false };
+        let phase = Phase::Opening(Box::new(opening));
+        accept::adopt(&mut self.connections, stream, phase, 0, &self.registry, self.base + FIRST_SLOT)
+    }
+
+    /// Takes over a stream on which the opening handshake is complete, as the server, with bytes that were read behind
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, when the stream cannot be registered.
+    pub fn take_over(
+        &mut self,
+        stream: impl Into<Stream>,
+        accepted: crate::handshake::Accepted,
+        received: &[u8],
+        config: impl Into<Arc<Config>>,
+    ) -> io::Result<ConnId> {
+        let phase = Phase::Open(crate::Connection::server(accepted, config, Instant::now()));
+        let mut buffer = RecvBuffer::new();
+        buffer.extend(received);
+        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: 0 })
+    }
+
+    /// Takes a connection out of the loop, in whatever phase it is. Its id names nobody from then on, and no event
+    /// follows.
+    pub fn detach(&mut self, id: ConnId) -> Option<Detached> {
+        let mut slot = self.connections.slots.remove(id)?;
+        let _ = self.registry.deregister(slot.stream.source());
+        let received = slot.leftover.map(|leftover| *leftover).unwrap_or_default();
+        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener })
+    }
+
+    /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
+    /// upgraded are answered by the listener of the same rank as in its old loop, so set the loops up alike.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; the connection is closed then.
+    pub fn adopt(&mut self, detached: Detached) -> io::Result<ConnId> {
+        let Detached { stream, phase, received, listener } = detached;
+        let base = self.base + FIRST_SLOT;
+        let id = accept::adopt(&mut self.connections, stream, phase, listener, &self.registry, base)?;
+        if let Some(slot) = self.connections.slots.get_mut(id) {
+            slot.leftover = (!received.is_empty()).then(|| Box::new(received));
+            slot.ready.readable = true;
+        }
+        self.connections.mark_ready(id);
+        self.connections.mark_dirty(id);
+        Ok(id)
+    }
+
+    /// One turn: waits up to `timeout` (`None`: until something happens) and hands each event to `on_event`, which may
+    /// send to, close or pause any connection. What it queued leaves at the end of the turn, in one write for each
+    /// connection.
+    ///
+    /// # Errors
+    ///
+    /// The poll's own. What goes wrong with a connection is its [`Event::Closed`].
+    pub fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        on_event: impl FnMut(&mut Connections, ConnId, Event<'_>),
+    ) -> io::Result<()> {
+        self.flush();
+        let Some((mut poll, mut events)) = self.poll.take() else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "this loop lives in another poll: use finish_turn",
+            ));
+        };
+        let now = Instant::now();
+        let until = self.next_deadline().map(|at| at.saturating_duration_since(now));
+        // A millisecond's fraction would be cut off, and the poll return too early, again and again.
+        let until = until.map(|wait| if wait.is_zero() { wait } else { wait + Duration::from_millis(1) });
+        let timeout = timeout.into_iter().chain(until).min();
+        let polled = match poll.poll(&mut events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            polled => polled,
+        };
+        for event in &events {
+            self.process(event);
+        }
+        self.poll = Some((poll, events));
+        polled?;
+        self.finish_turn(on_event);
+        Ok(())
+    }
+
+    /// Notes one event of the caller's poll. Answers whether it was for this loop.
+    pub fn process(&mut self, event: &mio::event::Event) -> bool {
+        let Some(number) = event.token().0.checked_sub(self.base) else { return false };
+        if number == 0 {
+            return true;
+        }
+        if number < FIRST_SLOT {
+            if let Some(listener) = self.listeners.get_mut(number - 1) {
+                listener.pending = true;
+            }
+            return true;
+        }
+        let Some(id) = self.connections.slots.id_at(number - FIRST_SLOT) else { return true };
+        let Some(slot) = self.connections.slots.get_mut(id) else { return true };
+        if let Phase::Opening(opening) = &mut slot.phase {
+            if !opening.connected {
+                match slot.stream.connected() {
+                    None => return true,
+                    Some(Ok(())) => opening.connected = true,
+                    Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
+                }
+                slot.ready.readable = true;
+                self.connections.mark_ready(id);
+                self.connections.mark_dirty(id);
+                return true;
+            }
+        }
+        if event.is_writable() && slot.ready.blocked {
+            slot.ready.blocked = false;
+            self.connections.mark_dirty(id);
+        }
+        let Some(slot) = self.connections.slots.get_mut(id) else { return true };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            slot.ready.readable = true;
+            slot.ready.read_closed |= event.is_read_closed();
+            self.connections.mark_ready(id);
+        }
+        true
+    }
+
+    /// Does everything of a turn but the wait: for a loop in the caller's poll, after [`EventLoop::process`].
+    pub fn finish_turn(&mut self, mut on_event: impl FnMut(&mut Connections, ConnId, Event<'_>)) {
+        let on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>) = &mut on_event;
+        self.connections.now = Instant::now();
+        let base = self.base + FIRST_SLOT;
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            listener.accept(number as u16, &mut self.connections, &self.registry, base);
+        }
+        self.run_commands();
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.run(&mut self.connections);
+        }
+        self.run_deadlines();
+        let mut ready = std::mem::replace(&mut self.connections.ready, std::mem::take(&mut self.working));
+        for id in ready.drain(..) {
+            let listener = self.connections.slots.get(id).map(|slot| slot.listener as usize);
+            let listener = listener.and_then(|number| self.listeners.get_mut(number));
+            let verify = listener.map(|listener| &mut *listener.verify);
+            drive::drive(&mut self.connections, id, &mut self.rx, verify, on_event);
+        }
+        self.working = ready;
+        if self.rx.capacity() > 4 * drive::READ {
+            self.rx = RecvBuffer::with_capacity(drive::READ);
+        }
+        self.flush();
+    }
+
+    /// Writes what was queued outside of a turn. A turn begins with it.
+    pub fn flush(&mut self) {
+        let base = self.base + FIRST_SLOT;
+        let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.working));
+        for id in dirty.drain(..) {
+            drive::flush(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
+        }
+        self.working = dirty;
+    }
+
+    /// When [`EventLoop::finish_turn`] wants to be called even without an event.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let wants = self.listeners.iter().map(Listener::wants);
+        let (pending, retry) = wants.fold((false, None), |(pending, retry), (now, at): (bool, Option<Instant>)| {
+            (pending | now, retry.into_iter().chain(at).min())
+        });
+        if pending || !self.connections.ready.is_empty() || !self.connections.dirty.is_empty() {
+            return Some(self.connections.now);
+        }
+        let shutdown = self.shutdown.as_ref().and_then(Shutdown::next);
+        self.connections.deadlines.next().into_iter().chain(retry).chain(shutdown).min()
+    }
+
+    /// The connections, between turns. What is queued here leaves with [`EventLoop::flush`] or the next turn.
+    pub fn connections(&mut self) -> &mut Connections {
+        &mut self.connections
+    }
+
+    /// A door for other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Goes down gracefully: accepts no more, closes all connections with 1001 (each at a random moment within `over`,
+    /// so that their clients do not all come back at once), and aborts what is left `within` after that. Go on with
+    /// turns until [`EventLoop::is_shut_down`].
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness.
+    pub fn shut_down(&mut self, over: Duration, within: Duration) -> io::Result<()> {
+        for listener in &mut self.listeners {
+            listener.stop(&self.registry);
+        }
+        let mut seeds = vec![0; 4 * self.connections.slots.len_all()];
+        getrandom::fill(&mut seeds).map_err(io::Error::other)?;
+        let mut seeds = seeds.as_chunks().0.iter().map(|seed| u32::from_ne_bytes(*seed));
+        self.shutdown = Some(Shutdown::new(&self.connections, over, within, || seeds.next().unwrap_or_default()));
+        Ok(())
+    }
+
+    /// True when [`EventLoop::shut_down`] was called and no connection is left.
+    pub fn is_shut_down(&self) -> bool {
+        self.shutdown.is_some() && self.connections.is_empty()
+    }
+
+    fn run_commands(&mut self) {
+        if !self.handle.notifier.pending.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        for _ in 0..handle::CAPACITY {
+            let Ok(command) = self.commands.try_recv() else { return };
+            match command {
+                // What a thread sends to a connection that has gone meanwhile has nobody to be told.
+                Command::Send(id, message) => _ = self.connections.send_prepared(id, &message),
+                Command::Broadcast(message) => _ = self.connections.broadcast_prepared(&message),
+                Command::Close(id, code, reason) => self.connections.close(id, code, &reason),
+                Command::Answer(id, verdict) => _ = self.connections.answer(id, *verdict),
+                Command::Adopt(detached) => _ = self.adopt(*detached),
+            }
+        }
+        self.handle.wake();
+    }
+
+    fn run_deadlines(&mut self) {
+        let now = self.connections.now;
+        while let Some((at, id)) = self.connections.deadlines.due(now) {
+            let Some(slot) = self.connections.slots.get_mut(id) else { continue };
+            if slot.planned != Some(at) {
+                continue;
+            }
+            slot.planned = None;
+            if slot.phase.poll_timeout().is_some_and(|at| at <= now) {
+                slot.phase.handle_timeout(now);
+                self.connections.mark_ready(id);
+                self.connections.mark_dirty(id);
+            }
+            self.connections.plan(id);
+        }
+        let Connections { deadlines, slots, .. } = &mut self.connections;
+        deadlines.tidy(slots.len(), |id| slots.get(id).is_some());
+    }
+}
+
+/// Masking keys from the operating system (RFC 6455 section 10.3), fetched 64 at a time.
+fn masking_keys() -> io::Result<MaskingKeys> {
+    let mut keys = Box::new([0; 256]);
+    getrandom::fill(&mut keys[..]).map_err(io::Error::other)?;
+    let mut used = 0;
+    Ok(MaskingKeys::new(move || {
+        if used == keys.len() {
+            used = 0;
+            // It worked once, and getrandom does not stop to; were it to fail, the old keys are still secret from
+            // anybody but the peer itself.
+            let _ = getrandom::fill(&mut keys[..]);
+        }
+        used += 4;
+        [keys[used - 4], keys[used - 3], keys[used - 2], keys[used - 1]]
+    }))
+}

@@ -1,0 +1,32 @@
+//! Floor 5: mio. The only floor with sockets, a clock and entropy.
+//!
+//! One turn of the [`EventLoop`]: poll; accept; read what is ready, each connection up to its budget, and hand its
+//! events to the caller's closure; look at the deadlines that are due; write, once per connection that has something
+//! to say. mio is edge-triggered: a read that did not fill the room there was has drained the socket (epoll(7), Q9),
+//! so there is no second `read` that only learns "not now"; what stays ready is kept in a list of our own.
+//!
+//! The loop has one large receive buffer, and lends storage for sending from a bounded pool: an idle connection owns
+//! neither. What is left of a read, such as half a frame, is copied to a buffer of its size.
+
+#![allow(clippy::disallowed_methods)] // the floor with the clock
+
+mod accept;
+mod conn_map;
+mod connections;
+mod deadlines;
+mod detach;
+mod drive;
+mod event_loop;
+mod handle;
+mod phase;
+mod shutdown;
+mod slots;
+mod socket;
+
+pub use conn_map::ConnMap;
+pub use connections::{Connections, Stats};
+pub use detach::Detached;
+pub use event_loop::EventLoop;
+pub use handle::{Handle, HandleError};
+pub use slots::ConnId;
+pub use socket::Stream;

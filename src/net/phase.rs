@@ -1,0 +1,153 @@
+//! One connection of the loop, from its socket's first byte to its last.
+
+use std::{io, sync::Arc, time::Instant};
+
+use super::socket::Stream;
+use crate::{
+    Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
+    handshake::{ClientHandshake, ServerHandshake},
+    http::Transport,
+};
+
+/// What a slot holds.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) stream: Stream,
+    pub(super) phase: Phase,
+    /// What a read left over: half a frame, or what came in while reading was paused.
+    pub(super) leftover: Option<Box<RecvBuffer>>,
+    /// Where this slot's timer entry stands.
+    pub(super) planned: Option<Instant>,
+    /// Which listener's `verify` answers its requests.
+    pub(super) listener: u16,
+    pub(super) ready: Readiness,
+}
+
+/// What the slot's socket has told, and which lists the slot is on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readiness {
+    /// The socket may have bytes.
+    pub(super) readable: bool,
+    /// The peer will send no more: read until the end even where a short read says that the socket is drained.
+    pub(super) read_closed: bool,
+    /// On the ready list.
+    pub(super) listed: bool,
+    /// On the dirty list.
+    pub(super) dirty: bool,
+    /// Registered for writable.
+    pub(super) writable: bool,
+    /// The kernel did not take everything; writing waits for its word.
+    pub(super) blocked: bool,
+    /// The write side has been shut down.
+    pub(super) shut: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// A server's connection that has not been upgraded: HTTP.
+    Serving { handshake: Box<ServerHandshake>, config: Arc<Config> },
+    /// A client's connection that is not open yet.
+    Opening(Box<Opening>),
+    /// The WebSocket connection.
+    Open(Connection),
+    /// Over before it was open; the cause until it has been told.
+    Over(Option<Cause>),
+}
+
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) handshake: ClientHandshake,
+    pub(super) config: Arc<Config>,
+    pub(super) keys: Option<MaskingKeys>,
+    /// The transport is connected.
+    pub(super) connected: bool,
+}
+
+impl Phase {
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        if let Phase::Open(connection) = self { Some(connection) } else { None }
+    }
+
+    pub(super) fn connection_mut(&mut self) -> Option<&mut Connection> {
+        if let Phase::Open(connection) = self { Some(connection) } else { None }
+    }
+
+    pub(super) fn wants_read(&self) -> bool {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.wants_read(),
+            Phase::Opening(opening) => opening.connected && opening.handshake.wants_read(),
+            Phase::Open(connection) => connection.wants_read(),
+            Phase::Over(_) => false,
+        }
+    }
+
+    pub(super) fn wants_poll(&self) -> bool {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.transport() == Transport::Close,
+            Phase::Opening(_) => false,
+            Phase::Open(connection) => connection.wants_poll(),
+            Phase::Over(cause) => cause.is_some(),
+        }
+    }
+
+    pub(super) fn queue(&mut self) -> Option<&mut SendQueue> {
+        match self {
+            Phase::Serving { handshake, .. } => Some(handshake.transmit()),
+            Phase::Opening(opening) if opening.connected => Some(opening.handshake.transmit()),
+            Phase::Open(connection) => Some(connection.transmit()),
+            Phase::Opening(_) | Phase::Over(_) => None,
+        }
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.transport(),
+            Phase::Opening(_) => Transport::Open,
+            Phase::Open(connection) => connection.transport(),
+            Phase::Over(_) => Transport::Close,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.poll_timeout(),
+            Phase::Opening(opening) => opening.handshake.poll_timeout(),
+            Phase::Open(connection) => connection.poll_timeout(),
+            Phase::Over(_) => None,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
+            Phase::Opening(opening) => opening.handshake.handle_timeout(now),
+            Phase::Open(connection) => connection.handle_timeout(now),
+            Phase::Over(_) => {}
+        }
+    }
+
+    pub(super) fn handle_eof(&mut self) {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.handle_eof(),
+            Phase::Opening(opening) => opening.handshake.handle_eof(),
+            Phase::Open(connection) => connection.handle_eof(),
+            Phase::Over(_) => {}
+        }
+    }
+
+    pub(super) fn handle_io_error(&mut self, error: io::ErrorKind) {
+        match self {
+            Phase::Open(connection) => connection.handle_io_error(error),
+            Phase::Serving { .. } | Phase::Opening(_) => *self = Phase::Over(Some(Cause::Io(error))),
+            Phase::Over(_) => {}
+        }
+    }
+
+    pub(super) fn abort(&mut self) {
+        match self {
+            Phase::Open(connection) => connection.abort(),
+            Phase::Serving { .. } | Phase::Opening(_) => *self = Phase::Over(Some(Cause::Aborted)),
+            Phase::Over(_) => {}
+        }
+    }
+}

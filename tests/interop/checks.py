@@ -1,0 +1,131 @@
+"""Named checks, and the two programs under test."""
+
+import asyncio
+import contextlib
+import re
+import sys
+import traceback
+
+LIMIT = 20  # seconds that one check may take, and any program to end
+
+
+class Checks:
+    def __init__(self, words):
+        self.words = words
+        self.passed = self.failed = 0
+
+    def heading(self, text):
+        print(f"\n{text}", flush=True)
+
+    async def check(self, name, proof, *args):
+        """Runs one check: it fails when `proof` raises or takes too long."""
+        if self.words and not any(word in name for word in self.words):
+            return
+        try:
+            await asyncio.wait_for(proof(*args), LIMIT)
+        except Exception as error:  # a failed check is reported, and the next one runs
+            self.failed += 1
+            where = traceback.extract_tb(error.__traceback__)
+            ours = [frame for frame in where if "/interop/" in frame.filename] or where
+            at = f"{ours[-1].filename.rsplit('/', 1)[-1]}:{ours[-1].lineno}" if ours else "?"
+            print(f"FAIL  {name}\n      {type(error).__name__} at {at}: {str(error)[:600] or 'took too long'}", flush=True)
+        else:
+            self.passed += 1
+            print(f"ok    {name}", flush=True)
+
+    def summary(self):
+        print(f"\n{self.passed} passed, {self.failed} failed")
+        return 0 if self.passed and not self.failed else 1
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}.. ({len(value)} long)"
+
+
+def equal(seen, wanted, what=""):
+    if seen != wanted:
+        raise AssertionError(f"{what}{': ' if what else ''}saw {short(seen)}, wanted {short(wanted)}")
+
+
+def holds(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+class Ended:
+    """What a program left behind."""
+
+    def __init__(self, status, stdout, stderr):
+        self.status = status
+        self.stdout = stdout.decode("utf-8", "replace")
+        self.stderr = stderr.decode("utf-8", "replace")
+
+    def clean(self):
+        equal(self.status, 0, f"exit status, with {short(self.stderr)} on standard error")
+        return self
+
+    def complained(self, *words):
+        """It ended with a failure, did not panic, and gave a reason that holds one of the words."""
+        holds(self.status not in (0, None) and self.status > 0, f"exit status {self.status} is no failure")
+        holds("panicked" not in self.stderr, f"panicked: {short(self.stderr)}")
+        said = self.stderr.lower()
+        holds(said.strip(), "no reason on standard error")
+        holds(not words or any(str(word).lower() in said for word in words), f"none of {words} in {short(self.stderr)}")
+        return self
+
+
+class Program:
+    """A running program, its output collected as it comes."""
+
+    async def start(self, *command):
+        self.process = await asyncio.create_subprocess_exec(
+            *map(str, command), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, limit=2**24)
+        self.stderr = asyncio.create_task(self.process.stderr.read())
+        return self
+
+    async def finish(self):
+        """Waits until it ends by itself."""
+        stdout, status = await asyncio.gather(self.process.stdout.read(), self.process.wait())
+        return Ended(status, stdout, await self.stderr)
+
+    async def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        return await self.finish()
+
+
+class Programs:
+    """Starts `echo` and `client`, and lets none of them stay behind."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    @contextlib.asynccontextmanager
+    async def echo(self, *flags):
+        """A running echo server: gives its port. It must still run when the checks are done with it."""
+        program = await Program().start(f"{self.directory}/echo", "--listen", "127.0.0.1:0", *flags)
+        try:
+            line = await asyncio.wait_for(program.process.stdout.readline(), LIMIT)
+            found = re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\n", line)
+            if not found:
+                raise AssertionError(f"echo {flags} printed {line!r}: {(await program.stop()).stderr}")
+            yield int(found[1])
+            # A server that was ended by a check has failed it, even if that check saw what it wanted.
+            await asyncio.sleep(0.05)
+            if program.process.returncode is not None:
+                raise AssertionError(f"echo ended with {program.process.returncode}: {(await program.stop()).stderr[-400:]}")
+        finally:
+            ended = await program.stop()
+            if "panicked" in ended.stderr:
+                print(ended.stderr[-600:], file=sys.stderr)
+                raise AssertionError("echo panicked")
+
+    @contextlib.asynccontextmanager
+    async def client(self, url, *flags):
+        program = await Program().start(f"{self.directory}/client", url, *flags)
+        try:
+            yield program
+        finally:
+            await program.stop()
