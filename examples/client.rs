@@ -33,7 +33,10 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("close-timeout") => config = config.close_timeout(seconds(&mut arguments)?),
             Long("keepalive-interval") => config = config.keepalive_interval(Some(seconds(&mut arguments)?)),
             Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
-            Short('h') | Long("help") => return Ok(println!("{USAGE}")),
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
     }

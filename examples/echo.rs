@@ -29,7 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
             Long("allow-origin") => origins.push(arguments.value()?.string()?),
             Long("subprotocol") => subprotocols.push(arguments.value()?.string()?),
-            Short('h') | Long("help") => return Ok(println!("{USAGE}")),
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
     }
@@ -67,10 +70,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             // While its queue is full nothing more is read from a peer, so an echo has always room.
             Event::Message(message) => _ = connections.send(id, message),
-            Event::Closed(_) => {
-                if wants_broadcast.borrow_mut().remove(id).is_some() {
-                    broadcast.retain(|member| *member != id);
-                }
+            Event::Closed(_) if wants_broadcast.borrow_mut().remove(id).is_some() => {
+                broadcast.retain(|member| *member != id);
             }
             _ => {}
         })?;

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example own_poll`, then `echo hi | nc -u -w0 127.0.0.1 9003`
 
+#![allow(clippy::disallowed_methods)] // an example has a clock
+
 use std::{error::Error, sync::Arc, time::Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};

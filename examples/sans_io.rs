@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example sans_io --no-default-features`
 
+#![allow(clippy::disallowed_methods)] // an example has a clock
+
 use std::{error::Error, time::Instant};
 
 use bytes::BufMut;

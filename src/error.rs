@@ -77,8 +77,8 @@ impl ProtocolError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// A Close frame was queued or received, or the connection ended: "an endpoint MUST NOT send any more data
-    /// frames after sending a Close frame" (5.5.1).
+    /// A Close frame was queued or received, or the connection ended: "The application MUST NOT send any
+    /// more data frames after sending a Close frame" (5.5.1).
     #[error("the connection is closing or closed")]
     Closed,
     /// The send queue has reached its limit; wait for `Event::Drain`, or give up on this peer.

@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //! Raw RFC 6455 WebSocket: the opening handshake, the frames, the closing handshake and the event loop, written to be
 //! read, with a thin layer of rooms on top that shows what Socket.IO abstracts away.

@@ -23,6 +23,8 @@ const MAX_URGENT: usize = 8;
 pub struct SendQueue {
     len: usize,
     front: Run,
+    /// Boxed, for it is rare: an idle connection pays for a pointer.
+    #[allow(clippy::box_collection)]
     rest: Option<Box<VecDeque<Run>>>,
     urgent: Option<Box<Urgent>>,
     blocked: bool,

@@ -72,7 +72,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Input as I, Output as O, State as S, *};
+    use super::{Input as I, Output as O, State as S};
 
     #[test]
     fn section_7_1_every_cell_of_the_table() {

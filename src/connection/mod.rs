@@ -91,6 +91,8 @@ pub struct Connection {
     paused: bool,
     /// Too much waits to be sent: nothing more is read from this peer.
     withheld: bool,
+    /// A control frame waits in line: the next one must not overtake it.
+    control_waits: bool,
     /// A send answered with backpressure: `Event::Drain` is owed.
     drain_owed: bool,
     /// The stream has ended.
@@ -143,6 +145,7 @@ impl Connection {
             opened: false,
             paused: false,
             withheld: false,
+            control_waits: false,
             drain_owed: false,
             eof: false,
             writing: None,
@@ -179,7 +182,7 @@ impl Connection {
                     self.timers.message();
                     let Some(text) = utf8::check(rx.delivered()) else {
                         self.fail(ProtocolError::InvalidUtf8, now);
-                        return None;
+                        return self.closed().map(Event::Closed);
                     };
                     return Some(Event::Message(Message::from(text)));
                 }

@@ -138,12 +138,14 @@ impl Connection {
         if !matches!(self.state, State::Open | State::AwaitingClose) {
             return;
         }
-        if self.state == State::Open && self.queue.is_blocked() {
+        self.control_waits &= !self.queue.is_empty();
+        if self.state == State::Open && self.queue.is_blocked() && !self.control_waits {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());
             let mask = self.keys.as_mut().map(|keys| (keys.0)());
             encode(&mut frame, true, opcode, mask, payload);
             self.queue.overtake(&frame, FrameHeader::frame_length);
         } else {
+            self.control_waits = true;
             self.append_frame(opcode, payload);
         }
     }

@@ -174,7 +174,7 @@ impl ClientHandshake {
         }
         if let Some(value) = fields.first(bytes, Known::SecWebSocketExtensions) {
             match ExtensionList::new(value).next() {
-                None => {}
+                None => return Err(AnswerError::Extensions),
                 Some(Ok(extension)) => return Err(AnswerError::UnofferedExtension(extension.name().to_owned())),
                 Some(Err(_)) => return Err(AnswerError::Extensions),
             }

@@ -218,13 +218,13 @@ fn quoted<'b>(rest: &mut &'b [u8]) -> Result<&'b str, ExtensionsError> {
     Ok(value)
 }
 
-/// Whether all elements of a line follow the grammar.
-pub(crate) fn validate(value: &[u8]) -> Result<(), ExtensionsError> {
+/// Checks the grammar of a line, and tells whether it holds an element at all.
+pub(crate) fn validate(value: &[u8]) -> Result<bool, ExtensionsError> {
     // The two offers that browsers make, known to be well-formed.
     if matches!(trim(value), b"permessage-deflate; client_max_window_bits" | b"permessage-deflate") {
-        return Ok(());
+        return Ok(true);
     }
-    ExtensionList::new(value).try_for_each(|element| element.map(drop))
+    ExtensionList::new(value).try_fold(false, |_, element| element.map(|_| true))
 }
 
 /// What a client says about its own window (RFC 7692, section 7.1.2.2).
@@ -388,7 +388,7 @@ mod tests {
             ),
         ] {
             assert_eq!(list(value).unwrap(), expected, "{value}");
-            assert_eq!(validate(value.as_bytes()), Ok(()));
+            assert_eq!(validate(value.as_bytes()), Ok(!expected.is_empty()));
         }
         for bad in [
             "foo;",

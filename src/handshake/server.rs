@@ -254,12 +254,21 @@ fn check_upgrade<'b>(request: &Request<'b>) -> Result<&'b [u8], UpgradeError> {
     if fields.lines(Known::SecWebSocketProtocol) > 0 {
         let mut items =
             fields.all(bytes, Known::SecWebSocketProtocol).flat_map(|line| line.split(|&byte| byte == b','));
-        if !items.all(|item| matches!(crate::http::trim(item), item if item.is_empty() || is_token(item))) {
+        let tokens = items.all(|item| matches!(crate::http::trim(item), item if item.is_empty() || is_token(item)));
+        // 4.3: "Sec-WebSocket-Protocol-Client = 1#token": one at least.
+        if !tokens || request.subprotocols().next().is_none() {
             return Err(UpgradeError::Subprotocols);
         }
     }
     if fields.lines(Known::SecWebSocketExtensions) > 0 {
-        fields.all(bytes, Known::SecWebSocketExtensions).try_for_each(extensions::validate)?;
+        // 9.1: "extension-list = 1#extension": one at least, on all lines together.
+        let mut offers = false;
+        for line in fields.all(bytes, Known::SecWebSocketExtensions) {
+            offers |= extensions::validate(line)?;
+        }
+        if !offers {
+            return Err(extensions::ExtensionsError.into());
+        }
     }
     Ok(key)
 }

@@ -373,7 +373,7 @@ mod tests {
             assert_eq!(Response::new(200).try_header(name, value), Err(fault));
         }
         assert_eq!(wire(Response::new(101), PLAIN), bare);
-        assert_eq!(wire(Response::new(99_9), PLAIN), bare);
+        assert_eq!(wire(Response::new(999), PLAIN), bare);
     }
 
     #[test]

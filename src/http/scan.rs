@@ -76,6 +76,13 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 #[inline]
 fn find_control(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
+    // Without a branch per byte, this becomes a few vector instructions.
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        if block.iter().fold(false, |hit, &byte| hit | (byte < 0x20) | (byte == 0x7f)) {
+            break;
+        }
+        at += block.len();
+    }
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         // Exact in its lowest set bit: a borrow only reaches bytes above a true hit.

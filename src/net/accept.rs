@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token, event::Source, net::TcpListener};
 use super::{
     ConnId,
     connections::Connections,
+    deadlines::Planned,
     phase::{Phase, Readiness, Slot},
     slots::Slots,
     socket::Stream,
@@ -161,7 +162,7 @@ pub(super) fn adopt(
     let interest = if connecting { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
     stream.register(registry, Slots::<Slot>::token(base, id), interest)?;
     let ready = Readiness { readable: !connecting, writable: connecting, ..Readiness::default() };
-    let slot = Slot { stream, phase, leftover: None, planned: None, listener, ready };
+    let slot = Slot { stream, phase, leftover: None, planned: Planned::NEVER, listener, ready };
     let id = connections.slots.insert(slot);
     connections.plan(id);
     if !connecting {

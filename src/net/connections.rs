@@ -16,10 +16,8 @@ use crate::{
     http::{OwnedRequest, StreamError, StreamStatus},
 };
 
-/// Storage for sending that is kept for the next connection that needs some.
-const POOLED: usize = 256;
-/// Larger storage is not kept.
-const POOLED_SIZE: usize = 64 * 1024;
+/// Bytes of storage for sending that are kept for the next connections that need some.
+const POOLED: usize = 256 * 1024;
 
 /// What the loop has seen so far. All are counts since its start, but `open` and `connections`, which are of now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +55,8 @@ pub struct Connections {
     pub(super) ready: Vec<ConnId>,
     pub(super) deadlines: Deadlines,
     pub(super) pool: Vec<Vec<u8>>,
+    /// Bytes in the pool.
+    pooled: usize,
     pub(super) stats: Stats,
     /// The time of this turn.
     pub(super) now: Instant,
@@ -64,14 +64,16 @@ pub struct Connections {
 
 impl Connections {
     pub(super) fn new() -> Self {
+        let now = Instant::now();
         Self {
             slots: Slots::new(),
             dirty: Vec::new(),
             ready: Vec::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(now),
             pool: Vec::new(),
+            pooled: 0,
             stats: Stats::default(),
-            now: Instant::now(),
+            now,
         }
     }
 
@@ -299,10 +301,11 @@ impl Connections {
     /// Storage of a queue that has drained goes back to the pool.
     pub(super) fn reclaim(&mut self, id: ConnId) {
         let queue = self.slots.get_mut(id).and_then(|slot| slot.phase.queue());
-        if let Some(storage) = queue.and_then(|queue| queue.reclaim()) {
-            if storage.capacity() <= POOLED_SIZE && self.pool.len() < POOLED {
-                self.pool.push(storage);
-            }
+        if let Some(storage) = queue.and_then(|queue| queue.reclaim())
+            && self.pooled + storage.capacity() <= POOLED
+        {
+            self.pooled += storage.capacity();
+            self.pool.push(storage);
         }
     }
 
@@ -318,10 +321,11 @@ impl Connections {
         self.mark_dirty(id);
         let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
         let connection = connection.ok_or(SendError::UnknownConnection)?;
-        if connection.transmit().wants_storage() {
-            if let Some(storage) = self.pool.pop() {
-                connection.transmit().lend(storage);
-            }
+        if connection.transmit().wants_storage()
+            && let Some(storage) = self.pool.pop()
+        {
+            self.pooled -= storage.capacity();
+            connection.transmit().lend(storage);
         }
         Ok(connection)
     }

@@ -17,6 +17,7 @@ use super::{
     ConnId, Connections, Detached, Handle, Stream,
     accept::{self, Listener, Listening},
     drive,
+    deadlines::Planned,
     handle::{self, Command, Notifier},
     phase::{Opening, Phase, Slot},
     shutdown::Shutdown,
@@ -205,6 +206,10 @@ impl EventLoop {
     }
 
     fn open(&mut self, stream: Stream, request: ClientRequest, config: Arc<Config>) -> io::Result<ConnId> {
+        // 4.1: "If /secure/ is true, the client MUST perform a TLS handshake": what is meant to be secret stays here.
+        if request.is_secure() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a wss:// URL needs TLS, which this event loop lacks"));
+        }
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
         let keys = Some(masking_keys()?);
@@ -316,18 +321,18 @@ impl EventLoop {
         }
         let Some(id) = self.connections.slots.id_at(number - FIRST_SLOT) else { return true };
         let Some(slot) = self.connections.slots.get_mut(id) else { return true };
-        if let Phase::Opening(opening) = &mut slot.phase {
-            if !opening.connected {
-                match slot.stream.connected() {
-                    None => return true,
-                    Some(Ok(())) => opening.connected = true,
-                    Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
-                }
-                slot.ready.readable = true;
-                self.connections.mark_ready(id);
-                self.connections.mark_dirty(id);
-                return true;
+        if let Phase::Opening(opening) = &mut slot.phase
+            && !opening.connected
+        {
+            match slot.stream.connected() {
+                None => return true,
+                Some(Ok(())) => opening.connected = true,
+                Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
             }
+            slot.ready.readable = true;
+            self.connections.mark_ready(id);
+            self.connections.mark_dirty(id);
+            return true;
         }
         if event.is_writable() && slot.ready.blocked {
             slot.ready.blocked = false;
@@ -445,12 +450,10 @@ impl EventLoop {
 
     fn run_deadlines(&mut self) {
         let now = self.connections.now;
-        while let Some((at, id)) = self.connections.deadlines.due(now) {
-            let Some(slot) = self.connections.slots.get_mut(id) else { continue };
-            if slot.planned != Some(at) {
-                continue;
-            }
-            slot.planned = None;
+        while let Some((planned, slot)) = self.connections.deadlines.due(now) {
+            let Some(id) = self.connections.slots.id_at(slot) else { continue };
+            let Some(slot) = self.connections.slots.get_mut(id).filter(|slot| slot.planned == planned) else { continue };
+            slot.planned = Planned::NEVER;
             if slot.phase.poll_timeout().is_some_and(|at| at <= now) {
                 slot.phase.handle_timeout(now);
                 self.connections.mark_ready(id);
@@ -459,7 +462,9 @@ impl EventLoop {
             self.connections.plan(id);
         }
         let Connections { deadlines, slots, .. } = &mut self.connections;
-        deadlines.tidy(slots.len(), |id| slots.get(id).is_some());
+        deadlines.tidy(slots.len(), |planned, slot| {
+            slots.id_at(slot).and_then(|id| slots.get(id)).is_some_and(|slot| slot.planned == planned)
+        });
     }
 }
 
@@ -471,9 +476,13 @@ fn masking_keys() -> io::Result<MaskingKeys> {
     Ok(MaskingKeys::new(move || {
         if used == keys.len() {
             used = 0;
-            // It worked once, and getrandom does not stop to; were it to fail, the old keys are still secret from
-            // anybody but the peer itself.
-            let _ = getrandom::fill(&mut keys[..]);
+            if getrandom::fill(&mut keys[..]).is_err() {
+                // It worked a moment ago. Keys that the peer has seen must not come again: these come from SipHash
+                // under a key that the standard library got from the same source.
+                for key in keys.as_chunks_mut::<8>().0 {
+                    *key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &*key).to_ne_bytes();
+                }
+            }
         }
         used += 4;
         [keys[used - 4], keys[used - 3], keys[used - 2], keys[used - 1]]

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use super::socket::Stream;
+use super::{deadlines::Planned, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
     handshake::{ClientHandshake, ServerHandshake},
@@ -17,7 +17,7 @@ pub(super) struct Slot {
     /// What a read left over: half a frame, or what came in while reading was paused.
     pub(super) leftover: Option<Box<RecvBuffer>>,
     /// Where this slot's timer entry stands.
-    pub(super) planned: Option<Instant>,
+    pub(super) planned: Planned,
     /// Which listener's `verify` answers its requests.
     pub(super) listener: u16,
     pub(super) ready: Readiness,

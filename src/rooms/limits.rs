@@ -1,6 +1,6 @@
 //! The limits of rooms, and what is said when one is reached.
 
-/// The limits of a [`Rooms`].
+/// The limits of a [`Rooms`](super::Rooms).
 ///
 /// ```
 /// use wireroom::rooms::RoomLimits;

@@ -119,6 +119,10 @@ async function run() {
     });
   }
   await check("GET /healthz is 200", async () => equal((await fetch(`${chat.address}healthz`)).status, 200));
+  await check("GET /ws without an upgrade is 426", async () => {
+    const answer = await fetch(`${chat.address}ws`);
+    equal([answer.status, answer.headers.get("upgrade")], [426, "websocket"]);
+  });
   await check("GET of something else is 404", async () => equal((await fetch(`${chat.address}nothing`)).status, 404));
 
   // Coming in.
@@ -235,9 +239,9 @@ async function run() {
 
   // What Socket.IO hides.
   await check("the panel shows the call behind joining", async () => /socket\.join\("workshop"\)/.test(await bob.call("Join #workshop")));
-  await check("behind talking to a room", async () => /io\.to\("lobby"\)\.emit.*socket\.to\("lobby"\)\.including_me\(\)\.emit/s.test(await ann.call("Talk to #lobby")));
+  await check("behind talking to a room", async () => /io\.to\("lobby"\)\s*\.emit.*socket\.to\("lobby"\)\s*\.including_me\(\)\.emit/s.test(await ann.call("Talk to #lobby")));
   await check("behind talking to all others", async () =>
-    /socket\.broadcast\.emit.*socket\.broadcast\(\)\.emit/s.test(await ann.call("Talk to everyone else")));
+    /socket\.broadcast\s*\.emit.*socket\.broadcast\(\)\.emit/s.test(await ann.call("Talk to everyone else")));
   await check("and the frame that left the page", async () =>
     /81 a0 <4-byte masking key>\s*\{"type":"shout","text":"Lunch!"\}/.test(await ann.call("Talk to everyone else")));
 

@@ -1,13 +1,11 @@
 //! Opening handshakes, made of lines; what a server answers, and what a client makes of an answer.
 
-use std::time::Instant;
-
 use bytes::Buf;
 use wireroom::handshake::{Acceptance, ClientHandshake, ClientRequest, Progress, ServerHandshake, Verdict};
 use wireroom::http::{Limits, Request, Timeouts, Transport};
 use wireroom::{Config, Connection, RecvBuffer};
 
-use crate::support::{Endpoint, Side, keys};
+use crate::support::{Endpoint, Side, beginning, keys};
 
 /// The client's opening handshake of section 1.3, without its optional lines.
 pub(crate) const SAMPLE: [&str; 6] = [
@@ -103,7 +101,7 @@ fn serve_with(bytes: &[u8], verify: &mut dyn FnMut(&Request<'_>) -> Verdict) -> 
 }
 
 fn serve_in_pieces(bytes: &[u8], step: usize, verify: &mut dyn FnMut(&Request<'_>) -> Verdict) -> Served {
-    let now = Instant::now();
+    let now = beginning();
     let mut rx = RecvBuffer::new();
     let mut handshake = ServerHandshake::new(Limits::default(), Timeouts::default(), now);
     for piece in bytes.chunks(step) {
@@ -147,7 +145,7 @@ pub(crate) fn client_with(url: &str, nonce: [u8; 16], subprotocols: &[&str]) -> 
     let text = |error: wireroom::handshake::ClientRequestError| error.to_string();
     let request = ClientRequest::new(url).and_then(|request| request.subprotocols(subprotocols)).map_err(text)?;
     let (limits, timeouts) = (Limits::default(), Timeouts::default());
-    let mut handshake = ClientHandshake::new(&request, nonce, limits, timeouts, Instant::now());
+    let mut handshake = ClientHandshake::new(&request, nonce, limits, timeouts, beginning());
     let queue = handshake.transmit();
     let bytes = queue.copy_to_bytes(queue.remaining()).to_vec();
     let request = String::from_utf8(bytes).map_err(|error| error.to_string())?;
@@ -165,7 +163,7 @@ impl Asking {
             None => assert!(!self.handshake.wants_write(), "there is nothing to send before the answer"),
             Some(established) => {
                 self.subprotocol = established.subprotocol().map(str::to_owned);
-                let now = Instant::now();
+                let now = beginning();
                 let connection = Connection::client(established, keys(), Config::default(), now);
                 let rx = std::mem::take(&mut self.rx);
                 self.endpoint = Some(Endpoint::new(Side::Client, connection, rx, now));

@@ -90,6 +90,16 @@ fn section_4_1_a_secure_url_says_that_it_needs_tls() {
 }
 
 #[test]
+#[cfg(feature = "net")]
+fn section_4_1_a_secure_url_is_not_sent_in_the_clear() {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9)); // never reached: it is refused before
+    let request = wireroom::handshake::ClientRequest::new("wss://server.example.com/").expect("a valid URL");
+    let mut event_loop = wireroom::EventLoop::new().expect("an event loop");
+    let refused = event_loop.connect(address, request, wireroom::Config::default());
+    assert!(refused.is_err(), "without TLS a `wss` URL must not be connected to: {refused:?}");
+}
+
+#[test]
 fn section_4_1_the_request_is_valid_http_byte_for_byte() {
     let client = client_for("ws://server.example.com/chat").expect("a valid URL");
     let (first, rest) = client.request.split_once("\r\n").expect("a request line");
@@ -135,6 +145,8 @@ fn section_4_1_host_names_the_port_unless_it_is_the_default() {
         ("ws://127.0.0.1:9001/", "127.0.0.1:9001"),
         ("ws://[::1]:9001/", "[::1]:9001"),
         ("ws://[::1]/", "[::1]"),
+        ("wss://server.example.com:443/", "server.example.com"),
+        ("wss://server.example.com:80/", "server.example.com:80"),
     ] {
         let client = client_for(url).expect(url);
         assert!(client.request.contains(&format!("\r\nHost: {host}\r\n")), "{url}: {}", client.request);

@@ -137,6 +137,8 @@ fn section_4_2_1_the_key_decodes_to_16_bytes() {
         "dGhlIHNhbXBsZSBub25jZQ=",      // half of it
         "dGhlIHNhbXBsZSBub25j",         // 15 bytes
         "dGhlIHNhbXBsZSBub25jZSE=",     // 17 bytes
+        "dGhlIHNhbXBsZQ==",             // 10 bytes
+        "dGhlIHNhbXBsZSBub25jZSEhIQ==", // 19 bytes
         "dGhlIHNhbXBsZSBub25jZQ==AAAA", // data behind the padding
         "dGhlIHNhbXBsZSBub25jZ-==",     // not in the alphabet of section 4 of RFC 4648
         "dGhlIHNhbXBs ZSBub25jZQ==",

@@ -146,13 +146,19 @@ pub(crate) struct Endpoint {
     taken: usize,
 }
 
+/// Where the clock of a test begins; nothing but a deadline moves it on.
+#[expect(clippy::disallowed_methods, reason = "there is no other way to make the first Instant")]
+pub(crate) fn beginning() -> Instant {
+    Instant::now()
+}
+
 /// An open connection with the default limits.
 pub(crate) fn opened(side: Side) -> Endpoint {
     opened_with(side, Config::default())
 }
 
 pub(crate) fn opened_with(side: Side, config: Config) -> Endpoint {
-    let now = Instant::now();
+    let now = beginning();
     let rx = RecvBuffer::new();
     let config = Arc::new(config);
     let connection = match side {

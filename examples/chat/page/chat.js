@@ -305,29 +305,29 @@ const quoted = (text) => JSON.stringify(text.length > 24 ? `${text.slice(0, 24)}
 const CALLS = {
   hello: ({ name }) => [
     `Say hello as ${name}`,
-    `io.on("connection", (socket) => ..)\nsocket.emit("welcome", ..)`,
+    `io.on("connection",\n  (socket) => ..)\nsocket.emit("welcome", ..)`,
     `Event::Open => ..\nsocket.emit(welcome)`,
   ],
   join: ({ room }) => [`Join #${room}`, `socket.join(${quoted(room)})`, `socket.join(${quoted(room)})`],
   leave: ({ room }) => [`Leave #${room}`, `socket.leave(${quoted(room)})`, `socket.leave(${quoted(room)})`],
   say: ({ room, text }) => [
     `Talk to #${room}`,
-    `io.to(${quoted(room)}).emit("said", ${quoted(text)})`,
-    `socket.to(${quoted(room)}).including_me().emit(said)`,
+    `io.to(${quoted(room)})\n  .emit("said", ${quoted(text)})`,
+    `socket.to(${quoted(room)})\n  .including_me().emit(said)`,
   ],
   whisper: ({ to, text }) => [
     `Talk to ${to} alone`,
-    `socket.to(socketId).emit("whispered", ${quoted(text)})`,
+    `socket.to(socketId)\n  .emit("whispered", ${quoted(text)})`,
     `socket.to(id).emit(whispered)`,
   ],
   shout: ({ text }) => [
     "Talk to everyone else",
-    `socket.broadcast.emit("shouted", ${quoted(text)})`,
+    `socket.broadcast\n  .emit("shouted", ${quoted(text)})`,
     `socket.broadcast().emit(shouted)`,
   ],
   close: ({ why }) => [
     `Closed: ${why}`,
-    `socket.on("disconnect", (reason) => ..)`,
+    `socket.on("disconnect",\n  (reason) => ..)`,
     `Event::Closed(closed) => ..`,
   ],
 };

@@ -155,7 +155,7 @@ impl Chat {
         let rooms: Vec<String> = socket.rooms().map(str::to_owned).collect();
         for room in rooms {
             let people = self.members(socket, &room);
-            to_room(socket, &room, &FromServer::Left { room: &room, name: &name, people });
+            count(socket.to(&room).emit(&FromServer::Left { room: &room, name: &name, people }.json()));
         }
         self.to_others(socket, &FromServer::People { people: self.everyone() });
     }

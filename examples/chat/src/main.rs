@@ -8,7 +8,7 @@
 mod chat;
 mod files;
 
-use std::{error::Error, net::SocketAddr};
+use std::{cell::OnceCell, error::Error, net::SocketAddr, rc::Rc};
 
 use lexopt::prelude::*;
 use wireroom::{Config, EventLoop, Hub, http::Request};
@@ -17,7 +17,8 @@ const USAGE: &str = "\
 usage: wireroom-chat [--listen ADDRESS] [--allow-origin ORIGIN]...
 
   --listen ADDRESS        where to listen (default 127.0.0.1:8080; port 0 takes a free one)
-  --allow-origin ORIGIN   lets pages of this origin in, beside the server's own (repeatable)";
+  --allow-origin ORIGIN   lets pages of this origin in, beside the server's own (repeatable); needed behind a proxy,
+                          and for pages that reach the server under a name";
 
 struct Arguments {
     listen: SocketAddr,
@@ -59,7 +60,10 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { listen, allow_origin } = arguments;
     let mut event_loop = EventLoop::new()?;
     let config = Config::builder().max_message_size(16 * 1024).build()?;
-    // A page's Origin is our own when it names the host that the browser was sent to.
+    // Our own page's Origin. It is not read off the request's Host: whoever points a name of theirs at this address
+    // chooses that (DNS rebinding).
+    let own = Rc::new(OnceCell::new());
+    let own_origins = own.clone();
     let address = event_loop
         .listen(listen, config, move |_id, request: &Request<'_>| {
             if !request.is_upgrade() {
@@ -68,11 +72,16 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             if request.path() != "/ws" {
                 return files::not_found().into();
             }
-            let own = request.host().map(|host| format!("http://{host}"));
-            let named: Vec<&str> = allow_origin.iter().map(String::as_str).chain(own.as_deref()).collect();
+            let own: &Vec<String> = own_origins.get_or_init(Vec::new);
+            let named: Vec<&String> = allow_origin.iter().chain(own).collect();
             request.allow_origins(&named)
         })
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let mut origins = vec![format!("http://{address}")];
+    if address.ip().is_loopback() {
+        origins.push(format!("http://localhost:{}", address.port()));
+    }
+    own.set(origins).map_err(|_| "a request came before the address was known")?;
     println!("listening on http://{address}/");
 
     let mut hub = Hub::new(event_loop);

@@ -1,4 +1,6 @@
 use super::*;
+use crate::http::Limits;
+use crate::http::error::ResponseError;
 
 fn parse(input: &[u8], step: usize, limits: &Limits) -> Result<Option<RequestHead>, RequestError> {
     let mut parser = RequestParser::new();

@@ -1,0 +1,387 @@
+//! Any cut, same events: however the bytes of a conversation were cut on their way, the user sees the same, the peer
+//! is sent the same, and the end has the same cause.
+//!
+//! The conversations are random: fragmented text with characters cut anywhere, control frames between, Close frames,
+//! and everything that RFC 6455 forbids.
+
+mod common;
+
+use std::sync::Arc;
+
+use bytes::BufMut;
+use common::{KEY, ROLES, Role, Seen, close_payload, config, connection, frame, header, masked};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+    test_runner::TestCaseError,
+};
+use wireroom::{CloseCode, Config, Kind, RecvBuffer, Transport};
+
+/// Conversations per role and mode.
+const CONVERSATIONS: u32 = 3_000;
+
+/// What one endpoint did with the bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    seen: Vec<Seen>,
+    sent: Vec<u8>,
+    transport: Transport,
+}
+
+/// An endpoint of role `role` reads `bytes`, cut at each of `cuts`, then the end of the stream.
+fn events_of(bytes: &[u8], cuts: &[usize], role: Role, config: &Arc<Config>, closing: bool) -> Outcome {
+    let now = common::start();
+    let mut connection = connection(role, config.clone(), now);
+    let mut rx = RecvBuffer::new();
+    let mut outcome = Outcome { seen: Vec::new(), sent: Vec::new(), transport: Transport::Open };
+    if closing {
+        connection.close(CloseCode::GOING_AWAY, "bye", now);
+    }
+    let ends = cuts.iter().copied().chain([bytes.len()]);
+    let mut start = 0;
+    for (end, eof) in ends.map(|end| (end, false)).chain([(bytes.len(), true)]) {
+        rx.extend(&bytes[start..end]);
+        start = end;
+        if eof {
+            connection.handle_eof();
+        }
+        loop {
+            while let Some(event) = connection.poll_event(&mut rx, now) {
+                outcome.seen.push(event.into());
+            }
+            outcome.sent.put(connection.transmit());
+            if !connection.wants_poll() {
+                break;
+            }
+        }
+    }
+    outcome.transport = connection.transport();
+    outcome
+}
+
+/// Parts are cut where the bytes were: adjacent ones become one. What was handed out of a text before the bytes that
+/// are not UTF-8 is as long as the reads made it, so there it does not count.
+fn join_parts(mut outcome: Outcome) -> Outcome {
+    let mut joined: Vec<Seen> = Vec::new();
+    for seen in outcome.seen {
+        match (joined.last_mut(), seen) {
+            (
+                Some(Seen::Part { kind, bytes, last: last @ false, .. }),
+                Seen::Part { kind: next, bytes: more, first, last: ends },
+            ) => {
+                assert!(!first && *kind == next, "a part that does not continue its message");
+                bytes.extend(more);
+                *last = ends;
+            }
+            (_, seen) => joined.push(seen),
+        }
+    }
+    if let [.., part, Seen::Closed(ending)] = &mut joined[..]
+        && ending.cause == "Failed(InvalidUtf8)"
+        && matches!(part, Seen::Part { last: false, .. })
+    {
+        let at = joined.len() - 2;
+        joined.remove(at);
+    }
+    outcome.seen = joined;
+    outcome
+}
+
+/// One thing that a peer puts on the wire.
+#[derive(Clone, Debug)]
+enum Piece {
+    /// A message, cut into fragments anywhere, with a control frame behind the first one.
+    Message {
+        kind: Kind,
+        payload: Vec<u8>,
+        cuts: Vec<Index>,
+        between: Option<(u8, Vec<u8>)>,
+    },
+    Control {
+        first: u8,
+        payload: Vec<u8>,
+    },
+    Close {
+        code: u16,
+        reason: String,
+    },
+    /// A Close with any payload.
+    CloseBytes(Vec<u8>),
+    /// A frame with any first byte: reserved bits and opcodes, stray continuations, open ends.
+    AnyFrame {
+        first: u8,
+        payload: Vec<u8>,
+    },
+    /// The MASK bit is wrong.
+    WrongMask {
+        first: u8,
+        payload: Vec<u8>,
+    },
+    /// Two or eight length bytes where fewer would do, a top bit, a length above the limit.
+    Length {
+        first: u8,
+        wide: bool,
+        length: u64,
+        payload: Vec<u8>,
+    },
+    /// More comes than was announced, or less: whatever follows is read as something else.
+    Raw(Vec<u8>),
+}
+
+impl Piece {
+    fn encode(&self, sender: Role, out: &mut Vec<u8>) {
+        match self {
+            Piece::Message { kind, payload, cuts, between } => {
+                let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(payload.len() + 1)).collect();
+                cuts.sort_unstable();
+                let mut start = 0;
+                let mut opcode = if *kind == Kind::Text { 0x1 } else { 0x2 };
+                for cut in cuts {
+                    out.extend(frame(sender, opcode, &payload[start..cut]));
+                    start = cut;
+                    opcode = 0x0;
+                    if let Some((first, payload)) = between {
+                        out.extend(frame(sender, *first, payload));
+                    }
+                }
+                out.extend(frame(sender, 0x80 | opcode, &payload[start..]));
+            }
+            Piece::Control { first, payload } | Piece::AnyFrame { first, payload } => {
+                out.extend(frame(sender, *first, payload));
+            }
+            Piece::Close { code, reason } => out.extend(frame(sender, 0x88, &close_payload(*code, reason))),
+            Piece::CloseBytes(payload) => out.extend(frame(sender, 0x88, payload)),
+            Piece::WrongMask { first, payload } => out.extend(frame(sender.peer(), *first, payload)),
+            Piece::Length { first, wide, length, payload } => {
+                let mask_bit = if sender == Role::Client { 0x80 } else { 0x00 };
+                out.push(*first);
+                if *wide {
+                    out.push(mask_bit | 127);
+                    out.extend(length.to_be_bytes());
+                } else {
+                    out.push(mask_bit | 126);
+                    out.extend((*length as u16).to_be_bytes());
+                }
+                if sender == Role::Client {
+                    out.extend(KEY);
+                }
+                out.extend(masked(sender, payload));
+            }
+            Piece::Raw(bytes) => out.extend(bytes),
+        }
+    }
+}
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    vec(select(&['a', 'z', ' ', '\0', 'é', 'κ', '€', '\u{ffff}', '😀', '\u{10ffff}'][..]), 0..16)
+        .prop_map(|chars| String::from_iter(chars).into_bytes())
+}
+
+/// Bytes that are almost, or not at all, UTF-8.
+fn nearly_text() -> impl Strategy<Value = Vec<u8>> {
+    let bad: &[&[u8]] = &[
+        b"\xff",
+        b"\xc0\xaf",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf0\x9f\x98",
+        b"\xe2\x82",
+        b"\x80",
+        b"\xc3",
+        b"\xf8\x88",
+    ];
+    (text(), select(bad), text()).prop_map(|(before, bad, after)| [&before, bad, &after].concat())
+}
+
+fn control() -> impl Strategy<Value = (u8, Vec<u8>)> {
+    (select(&[0x89_u8, 0x8a][..]), vec(any::<u8>(), prop_oneof![5 => 0..8_usize, 1 => 120..=125_usize]))
+}
+
+fn message(payload: impl Strategy<Value = (Kind, Vec<u8>)>) -> impl Strategy<Value = Piece> {
+    let cuts =
+        prop_oneof![3 => vec(any::<Index>(), 0..1), 4 => vec(any::<Index>(), 1..5), 1 => vec(any::<Index>(), 5..9)];
+    (payload, cuts, proptest::option::of(control())).prop_map(|((kind, payload), cuts, between)| Piece::Message {
+        kind,
+        payload,
+        cuts,
+        between,
+    })
+}
+
+/// Pieces that a correct peer sends.
+fn good_piece() -> impl Strategy<Value = Piece> {
+    let binary = vec(any::<u8>(), prop_oneof![6 => 0..20_usize, 1 => 120..135_usize]);
+    prop_oneof![
+        3 => message(text().prop_map(|text| (Kind::Text, text))),
+        2 => message(binary.prop_map(|bytes| (Kind::Binary, bytes))),
+        2 => control().prop_map(|(first, payload)| Piece::Control { first, payload }),
+    ]
+}
+
+fn close_piece() -> impl Strategy<Value = Piece> {
+    let code = prop_oneof![4 => 1000..1016_u16, 1 => 2990..3010_u16, 1 => 4990..5010_u16, 1 => any::<u16>()];
+    let reason = text().prop_map(|text| String::from_utf8(text).expect("text"));
+    prop_oneof![
+        4 => (code, reason).prop_map(|(code, reason)| Piece::Close { code, reason }),
+        1 => Just(Piece::CloseBytes(Vec::new())),
+        1 => any::<u8>().prop_map(|byte| Piece::CloseBytes(vec![byte])),
+        1 => nearly_text().prop_map(|reason| Piece::CloseBytes([&[0x03, 0xe8], &reason[..]].concat())),
+    ]
+}
+
+fn bad_piece() -> impl Strategy<Value = Piece> {
+    let payload = || vec(any::<u8>(), 0..12);
+    let lengths =
+        prop_oneof![0..126_u64, 126..300_u64, 395..405_u64, Just(0xffff), Just(0x1_0000), Just(1 << 63), any::<u64>()];
+    prop_oneof![
+        4 => message(nearly_text().prop_map(|bytes| (Kind::Text, bytes))),
+        3 => (any::<u8>(), payload()).prop_map(|(first, payload)| Piece::AnyFrame { first, payload }),
+        1 => (select(&[0x81_u8, 0x82, 0x89, 0x88, 0xc1, 0x83][..]), payload())
+            .prop_map(|(first, payload)| Piece::WrongMask { first, payload }),
+        3 => (select(&[0x81_u8, 0x82, 0x01, 0x00, 0x89, 0x88][..]), any::<bool>(), lengths, payload())
+            .prop_map(|(first, wide, length, payload)| Piece::Length { first, wide, length, payload }),
+        1 => payload().prop_map(Piece::Raw),
+        // a message above the limit of this test, in one frame or in two
+        1 => vec(any::<u8>(), 390..410).prop_map(|payload| {
+            Piece::Message { kind: Kind::Binary, payload, cuts: Vec::new(), between: None }
+        }),
+    ]
+}
+
+fn conversation() -> impl Strategy<Value = Vec<Piece>> {
+    vec(prop_oneof![12 => good_piece(), 3 => bad_piece(), 1 => close_piece()], 0..7)
+}
+
+fn limits(streaming: bool) -> Arc<Config> {
+    Arc::new(config(|config| config.max_message_size(400).max_streamed_size(400).max_fragments(7).streaming(streaming)))
+}
+
+fn same_for_any_cut(
+    pieces: &[Piece],
+    cuts: &[Index],
+    role: Role,
+    config: &Arc<Config>,
+    closing: bool,
+) -> Result<(), TestCaseError> {
+    let mut bytes = Vec::new();
+    for piece in pieces {
+        piece.encode(role.peer(), &mut bytes);
+    }
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    cuts.sort_unstable();
+    let every_byte: Vec<usize> = (1..bytes.len()).collect();
+    let whole = join_parts(events_of(&bytes, &[], role, config, closing));
+    let closed = whole.seen.iter().filter(|seen| matches!(seen, Seen::Closed(_))).count();
+    prop_assert!(closed == 1 && matches!(whole.seen.last(), Some(Seen::Closed(_))), "one Closed: {:?}", whole);
+    prop_assert_eq!(whole.transport, Transport::Close);
+    prop_assert_eq!(&join_parts(events_of(&bytes, &cuts, role, config, closing)), &whole, "cut at {:?}", cuts);
+    prop_assert_eq!(&join_parts(events_of(&bytes, &every_byte, role, config, closing)), &whole, "byte by byte");
+    Ok(())
+}
+
+fn any_cut_same_events(role: Role, streaming: bool) {
+    let config = limits(streaming);
+    let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
+        cases: CONVERSATIONS,
+        failure_persistence: None,
+        ..Default::default()
+    });
+    let input = (conversation(), vec(any::<Index>(), 0..12), proptest::bool::weighted(0.2));
+    runner
+        .run(&input, |(pieces, cuts, closing)| same_for_any_cut(&pieces, &cuts, role, &config, closing))
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn a_server_sees_the_same_messages_for_any_cut() {
+    any_cut_same_events(Role::Server, false);
+}
+
+#[test]
+fn a_client_sees_the_same_messages_for_any_cut() {
+    any_cut_same_events(Role::Client, false);
+}
+
+#[test]
+fn a_streaming_server_sees_the_same_bytes_for_any_cut() {
+    any_cut_same_events(Role::Server, true);
+}
+
+#[test]
+fn a_streaming_client_sees_the_same_bytes_for_any_cut() {
+    any_cut_same_events(Role::Client, true);
+}
+
+/// What a correct peer said is what the user sees: the comparison above would not notice events that are the same
+/// for any cut, and wrong.
+fn heard(pieces: &[Piece]) -> Vec<Seen> {
+    let mut seen = vec![Seen::Open];
+    let control = |first: u8, payload: &Vec<u8>| match first {
+        0x89 => Seen::Ping(payload.clone()),
+        _ => Seen::Pong(payload.clone()),
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Message { kind, payload, cuts, between } => {
+                for (first, payload) in cuts.iter().filter_map(|_| between.as_ref()) {
+                    seen.push(control(*first, payload));
+                }
+                seen.push(match kind {
+                    Kind::Text => Seen::Text(String::from_utf8(payload.clone()).expect("text")),
+                    Kind::Binary => Seen::Binary(payload.clone()),
+                });
+            }
+            Piece::Control { first, payload } => seen.push(control(*first, payload)),
+            other => panic!("{other:?} is not what a correct peer sends"),
+        }
+    }
+    seen
+}
+
+#[test]
+fn what_a_correct_peer_says_arrives_for_any_cut() {
+    let config = Arc::new(Config::default());
+    let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
+        cases: 500,
+        failure_persistence: None,
+        ..Default::default()
+    });
+    let input = (vec(good_piece(), 0..7), vec(any::<Index>(), 0..12), select(&ROLES[..]));
+    runner
+        .run(&input, |(pieces, cuts, role)| {
+            let mut bytes = Vec::new();
+            for piece in &pieces {
+                piece.encode(role.peer(), &mut bytes);
+            }
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let outcome = events_of(&bytes, &cuts, role, &config, false);
+            let (closed, seen) = outcome.seen.split_last().expect("a Closed");
+            prop_assert_eq!(seen, heard(&pieces));
+            prop_assert!(matches!(closed, Seen::Closed(ending) if ending.cause == "Eof"), "{:?}", closed);
+            // 5.5.3: each Pong is its Ping's
+            let pings = seen.iter().filter_map(|seen| match seen {
+                Seen::Ping(payload) => Some((0x8a, payload.clone())),
+                _ => None,
+            });
+            prop_assert_eq!(common::frames(role, &outcome.sent), pings.collect::<Vec<_>>());
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn long_frames_arrive_for_any_cut_of_their_header() {
+    for role in ROLES {
+        for length in [126, 65_535, 65_536, 200_000] {
+            let payload: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let bytes = frame(role.peer(), 0x82, &payload);
+            let head = header(role.peer(), 0x82, length as u64).len();
+            for cut in 1..head + 6 {
+                let outcome = events_of(&bytes, &[cut, bytes.len() - 1], role, &Arc::default(), false);
+                assert_eq!(outcome.seen[1], Seen::Binary(payload.clone()), "{role:?}, {length} bytes, cut at {cut}");
+            }
+        }
+    }
+}
