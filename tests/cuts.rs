@@ -19,7 +19,7 @@ use proptest::{
 use wireroom::{CloseCode, Config, Kind, RecvBuffer, Transport};
 
 /// Conversations per role and mode.
-const CONVERSATIONS: u32 = 3_000;
+const CONVERSATIONS: u32 = 10_000;
 
 /// What one endpoint did with the bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -195,7 +195,8 @@ fn nearly_text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn control() -> impl Strategy<Value = (u8, Vec<u8>)> {
-    (select(&[0x89_u8, 0x8a][..]), vec(any::<u8>(), prop_oneof![5 => 0..8_usize, 1 => 120..=125_usize]))
+    let payload = prop_oneof![5 => vec(any::<u8>(), 0..8), 1 => vec(any::<u8>(), 120..=125)];
+    (select(&[0x89_u8, 0x8a][..]), payload)
 }
 
 fn message(payload: impl Strategy<Value = (Kind, Vec<u8>)>) -> impl Strategy<Value = Piece> {
@@ -211,7 +212,7 @@ fn message(payload: impl Strategy<Value = (Kind, Vec<u8>)>) -> impl Strategy<Val
 
 /// Pieces that a correct peer sends.
 fn good_piece() -> impl Strategy<Value = Piece> {
-    let binary = vec(any::<u8>(), prop_oneof![6 => 0..20_usize, 1 => 120..135_usize]);
+    let binary = prop_oneof![6 => vec(any::<u8>(), 0..20), 1 => vec(any::<u8>(), 120..135)];
     prop_oneof![
         3 => message(text().prop_map(|text| (Kind::Text, text))),
         2 => message(binary.prop_map(|bytes| (Kind::Binary, bytes))),
@@ -236,7 +237,8 @@ fn bad_piece() -> impl Strategy<Value = Piece> {
         prop_oneof![0..126_u64, 126..300_u64, 395..405_u64, Just(0xffff), Just(0x1_0000), Just(1 << 63), any::<u64>()];
     prop_oneof![
         4 => message(nearly_text().prop_map(|bytes| (Kind::Text, bytes))),
-        3 => (any::<u8>(), payload()).prop_map(|(first, payload)| Piece::AnyFrame { first, payload }),
+        3 => (prop_oneof![any::<u8>(), select(&[0x00_u8, 0x01, 0x02, 0x80, 0x81, 0x82][..])], payload())
+            .prop_map(|(first, payload)| Piece::AnyFrame { first, payload }),
         1 => (select(&[0x81_u8, 0x82, 0x89, 0x88, 0xc1, 0x83][..]), payload())
             .prop_map(|(first, payload)| Piece::WrongMask { first, payload }),
         3 => (select(&[0x81_u8, 0x82, 0x01, 0x00, 0x89, 0x88][..]), any::<bool>(), lengths, payload())

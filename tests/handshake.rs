@@ -309,6 +309,23 @@ fn a_head_over_the_limit_is_refused_without_buffering_beyond_it() {
 }
 
 #[test]
+fn answers_before_the_101_are_written_before_it_in_one_piece() {
+    let mut server = Server::new(Limits::default());
+    let input = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3) + &good();
+    server.rx.extend(input.as_bytes());
+    let progress = server.handshake.poll(&mut server.rx, server.now, &mut |request| match request.is_upgrade() {
+        true => accept(request),
+        false => Response::html(vec![b'x'; 20_000]).into(),
+    });
+    let Progress::Upgraded(mut accepted) = progress else { panic!() };
+    let queue = accepted.transmit();
+    assert_eq!(queue.chunk().len(), queue.remaining());
+    let wire = drain(queue);
+    assert_eq!(wire.matches("HTTP/1.1 200").count(), 3);
+    assert!(wire.ends_with(&format!("x{SWITCH}\r\n")));
+}
+
+#[test]
 fn bytes_behind_the_upgrade_stay_unread() {
     let server = converse(&format!("{}\u{1}GET / HTTP/1.1\r\n\r\n", good()), Limits::default(), accept);
     assert!(server.accepted.is_some());

@@ -1,1 +1,34 @@
+//! Floor 5 over loopback sockets: peers are raw streams with bytes written by hand, in the same thread as the loop.
+//! Every wait is bounded: what does not come within ten seconds is a failure.
 
+#![allow(clippy::disallowed_methods)] // sockets have a clock
+
+#[path = "net/support.rs"]
+mod support;
+
+#[path = "net/accept.rs"]
+mod accept;
+
+#[path = "net/backpressure.rs"]
+mod backpressure;
+
+#[path = "net/client.rs"]
+mod client;
+
+#[path = "net/closing.rs"]
+mod closing;
+
+#[path = "net/detach.rs"]
+mod detach;
+
+#[path = "net/echo.rs"]
+mod echo;
+
+#[path = "net/handle.rs"]
+mod handle;
+
+#[path = "net/http.rs"]
+mod http;
+
+#[path = "net/shutdown.rs"]
+mod shutdown;

@@ -80,7 +80,7 @@ impl fmt::Debug for MaskingKeys {
 pub struct Connection {
     config: Arc<Config>,
     /// A client has masking keys.
-    keys: Option<MaskingKeys>,
+    keys: Option<Box<MaskingKeys>>,
     queue: SendQueue,
     decoder: Decoder,
     timers: Timers,
@@ -99,7 +99,9 @@ pub struct Connection {
     eof: bool,
     /// A message is being sent in fragments, and whether its first frame was queued.
     writing: Option<(Kind, bool)>,
-    subprotocol: Option<Box<str>>,
+    /// Rare, so it costs a connection without one a single word.
+    #[allow(clippy::box_collection)]
+    subprotocol: Option<Box<String>>,
     ending: Option<Box<Ending>>,
 }
 
@@ -116,22 +118,22 @@ struct Ending {
 impl Connection {
     /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
     pub fn server(accepted: Accepted, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let subprotocol = accepted.subprotocol().map(Box::from);
+        let subprotocol = accepted.subprotocol().map(String::from);
         let (queue, _extensions) = accepted.into_queue();
         Self::new(None, queue, subprotocol, config.into(), now)
     }
 
     /// The client's end of a connection whose opening handshake is complete.
     pub fn client(established: Established, keys: MaskingKeys, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let subprotocol = established.subprotocol().map(Box::from);
+        let subprotocol = established.subprotocol().map(String::from);
         let (queue, _extensions) = established.into_queue();
-        Self::new(Some(keys), queue, subprotocol, config.into(), now)
+        Self::new(Some(Box::new(keys)), queue, subprotocol, config.into(), now)
     }
 
     fn new(
-        keys: Option<MaskingKeys>,
+        keys: Option<Box<MaskingKeys>>,
         mut queue: SendQueue,
-        subprotocol: Option<Box<str>>,
+        subprotocol: Option<String>,
         config: Arc<Config>,
         now: Instant,
     ) -> Self {
@@ -149,7 +151,7 @@ impl Connection {
             drain_owed: false,
             eof: false,
             writing: None,
-            subprotocol,
+            subprotocol: subprotocol.map(Box::new),
             ending: None,
             config,
         }
@@ -343,7 +345,7 @@ impl Connection {
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.subprotocol.as_deref().map(String::as_str)
     }
 
     /// The configuration.
@@ -354,6 +356,12 @@ impl Connection {
     /// Gives back what waits to be sent, for those who go on with the stream in another way.
     pub fn into_parts(self) -> SendQueue {
         self.queue
+    }
+
+    /// The connection has a new owner, who is told with [`Event::Open`].
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn announce(&mut self) {
+        self.opened = false;
     }
 
     fn close_with(&mut self, frame: CloseFrame, now: Instant) {

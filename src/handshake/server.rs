@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use bytes::BufMut as _;
+
 use super::accept_key::{AcceptKey, encode_accept_key, is_valid_key};
 use super::error::{AcceptanceError, HandshakeError, UpgradeError};
 use super::extensions::{self, Extensions};
@@ -331,7 +333,13 @@ fn check_acceptance(request: &Request<'_>, acceptance: &Acceptance) -> Result<()
 
 /// RFC 6455, 4.2.2, item 5: the server's response.
 fn encode_switch(queue: &mut SendQueue, key: &AcceptKey, acceptance: &Acceptance) {
-    queue.append_with(192 + acceptance.field_lines().len(), |out| {
+    // Answers to pipelined requests become one run with the 101, into which no control frame can cut.
+    let answers = (!queue.is_empty()).then(|| std::mem::take(queue));
+    let before = answers.as_ref().map_or(0, SendQueue::len);
+    queue.append_with(192 + before + acceptance.field_lines().len(), |out| {
+        if let Some(answers) = answers {
+            out.put(answers);
+        }
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes of storage for sending that are kept for the next connections that need some.
-const POOLED: usize = 256 * 1024;
+const POOLED: usize = 128 * 1024;
 
 /// What the loop has seen so far. All are counts since its start, but `open` and `connections`, which are of now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -52,7 +52,7 @@ pub(super) fn drive(
     }
     read_and_deliver(connections, id, rx, verify, on_event);
     let left = (!rx.is_empty()).then(|| {
-        if rx.len() < COPY_BELOW && spare.is_none() {
+        if rx.len() < COPY_BELOW {
             let small = rx.right_sized();
             rx.clear();
             small
@@ -82,6 +82,12 @@ fn read_and_deliver(
     loop {
         deliver(connections, id, rx, verify.as_deref_mut(), on_event);
         let Some(slot) = connections.slots.get_mut(id) else { return };
+        if !slot.phase.wants_read() && slot.ready.read_closed && matches!(slot.phase, Phase::Serving { .. }) {
+            // Whoever hangs up while an answer is due, or is streamed, is told of here: nothing is read then.
+            slot.phase.handle_eof();
+            slot.ready.read_closed = false;
+            continue;
+        }
         if !slot.ready.readable || !slot.phase.wants_read() {
             return;
         }
@@ -184,13 +190,20 @@ fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
 pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Registry, token: Token) {
     let Some(slot) = connections.slots.get_mut(id) else { return };
     slot.ready.dirty = false;
+    let mut resumes = false;
     if !slot.ready.blocked || slot.phase.transport() == Transport::Close {
         match write(slot) {
-            Ok(n) => connections.stats.bytes_sent += n as u64,
+            Ok(n) => {
+                connections.stats.bytes_sent += n as u64;
+                resumes = n > 0;
+            }
             Err(error) => {
                 slot.ready.readable = false;
                 slot.phase.handle_io_error(error.kind());
-                return connections.mark_ready(id);
+                // Nothing can leave any more; the end is told, or has been.
+                if let Some(queue) = slot.phase.queue() {
+                    queue.clear();
+                }
             }
         }
         if slot.ready.blocked && !slot.ready.writable {
@@ -201,7 +214,9 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
             }
         }
     }
-    if slot.phase.wants_poll() {
+    // Requests wait while too many answers do.
+    resumes &= matches!(slot.phase, Phase::Serving { .. }) && (slot.leftover.is_some() || slot.ready.readable);
+    if slot.phase.wants_poll() || (resumes && slot.phase.wants_read()) {
         connections.mark_ready(id);
         return;
     }

@@ -249,13 +249,17 @@ impl EventLoop {
     }
 
     /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
-    /// upgraded are answered by the listener of the same rank as in its old loop, so set the loops up alike.
+    /// upgraded are answered by the listener of the same rank as in its old loop, so set the loops up alike. One that is
+    /// open announces itself under its new id with [`Event::Open`].
     ///
     /// # Errors
     ///
     /// The operating system's; the connection is closed then.
     pub fn adopt(&mut self, detached: Detached) -> io::Result<ConnId> {
-        let Detached { stream, phase, received, listener } = detached;
+        let Detached { stream, mut phase, received, listener } = detached;
+        if let Some(connection) = phase.connection_mut() {
+            connection.announce();
+        }
         let base = self.base + FIRST_SLOT;
         let id = accept::adopt(&mut self.connections, stream, phase, listener, &self.registry, base)?;
         if let Some(slot) = self.connections.slots.get_mut(id) {

@@ -129,3 +129,7 @@ class Programs:
             yield program
         finally:
             await program.stop()
+
+    async def run(self, name, *arguments):
+        """A program that is to end by itself."""
+        return await (await Program().start(f"{self.directory}/{name}", *arguments)).finish()

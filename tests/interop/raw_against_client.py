@@ -139,6 +139,18 @@ async def raw_against_client(checks, programs):
     for name, sent, code in BROKEN_SERVER_FRAMES:
         await check(f"{name} -> {code}", broken_frame, sent, code)
 
+    async def secure():
+        async def answer(wire):
+            return await wire.reader.read()
+
+        async with serving(answer) as (port, done), programs.client(f"wss://127.0.0.1:{port}/", "--message", "hello") as client:
+            (await client.finish()).complained()
+            # It may not even have connected; if it has, it said nothing.
+            with contextlib.suppress(asyncio.TimeoutError):
+                equal(await asyncio.wait_for(done(), 0.2), b"", "sent in the clear")
+
+    await check("a wss:// URL is not spoken to in the clear", secure)
+
     async def silence():
         async def answer(wire):
             await wire.head()

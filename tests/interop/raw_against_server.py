@@ -193,3 +193,14 @@ async def raw_against_server(checks, programs):
             await asyncio.wait_for(wire.reader.read(), 6)
 
     await check("--close-timeout: a peer that does not close is not waited for", close_timeout)
+
+    async def port_taken():
+        async with programs.echo() as port:
+            (await programs.run("echo", "--listen", f"127.0.0.1:{port}")).complained("in use")
+
+    await check("a port that is taken is a failure with a reason", port_taken)
+
+    async def bad_configuration():
+        (await programs.run("echo", "--listen", "127.0.0.1:0", "--keepalive-interval", "0")).complained("keepalive_interval")
+
+    await check("bad configuration is a failure that names the field", bad_configuration)

@@ -1,0 +1,281 @@
+//! No allocation per message, neither on receive nor on send, once the buffers are warm. A counting allocator watches;
+//! `cargo test --test no_alloc -- --nocapture` shows the figures.
+
+mod common;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    io::IoSlice,
+};
+
+use bytes::{Buf, Bytes};
+use common::{ROLES, Role, frame};
+use wireroom::{Config, Connection, Event, Kind, Message, PreparedMessage, RecvBuffer};
+
+thread_local! {
+    /// Allocations of this thread: other tests do not count.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // a thread that is ending has no counter any more
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    f();
+    ALLOCATIONS.get() - before
+}
+
+const WARM_UP: usize = 8;
+const MESSAGES: usize = 200;
+
+/// A driver with a socket that takes everything: it copies nothing and allocates nothing.
+fn drain(connection: &mut Connection) -> usize {
+    let queue = connection.transmit();
+    let mut total = 0;
+    while queue.has_remaining() {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let count = queue.chunks_vectored(&mut slices);
+        let n = slices[..count].iter().map(|slice| slice.len()).sum();
+        queue.advance(n);
+        total += n;
+    }
+    total
+}
+
+/// One read brings `bytes`; each message is sent back in the same match arm.
+fn echo(connection: &mut Connection, rx: &mut RecvBuffer, bytes: &[u8]) -> usize {
+    let now = common::start();
+    let mut messages = 0;
+    for read in bytes.chunks(64 * 1024) {
+        rx.extend(read);
+        while let Some(event) = connection.poll_event(rx, now) {
+            match event {
+                Event::Message(message) => {
+                    messages += 1;
+                    let _ = connection.send(message).unwrap();
+                }
+                Event::Part(part) => messages += usize::from(part.last),
+                Event::Closed(closed) => panic!("{closed}"),
+                _ => {}
+            }
+        }
+        drain(connection);
+    }
+    messages
+}
+
+fn payload(kind: Kind, length: usize) -> Vec<u8> {
+    match kind {
+        Kind::Text => "wire, räume, комнаты 😀 ".bytes().cycle().take(length - 4).chain(*b"ende").collect(),
+        Kind::Binary => (0..length).map(|i| i as u8).collect(),
+    }
+}
+
+/// Text of whole characters, `length` bytes or a few less.
+fn whole_text(length: usize) -> Vec<u8> {
+    let bytes = payload(Kind::Text, length);
+    let valid = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    let mut text = bytes[..valid].to_vec();
+    text.resize(length, b'.');
+    text
+}
+
+fn message(sender: Role, kind: Kind, length: usize, fragments: usize) -> Vec<u8> {
+    let payload = if kind == Kind::Text { whole_text(length) } else { payload(kind, length) };
+    let opcode = if kind == Kind::Text { 0x1 } else { 0x2 };
+    let mut bytes = Vec::new();
+    let pieces: Vec<&[u8]> = payload.chunks(length.div_ceil(fragments)).collect();
+    for (i, piece) in pieces.iter().enumerate() {
+        let fin = if i + 1 == pieces.len() { 0x80 } else { 0x00 };
+        bytes.extend(frame(sender, fin | if i == 0 { opcode } else { 0x0 }, piece));
+        if fragments > 1 {
+            bytes.extend(frame(sender, 0x89, b"still there?"));
+        }
+    }
+    bytes
+}
+
+fn assert_echo_allocates_nothing(length: usize) {
+    for role in ROLES {
+        for kind in [Kind::Text, Kind::Binary] {
+            for fragments in [1, 5] {
+                let bytes = message(role.peer(), kind, length, fragments);
+                let mut connection = common::connection(role, Config::default(), common::start());
+                let mut rx = RecvBuffer::new();
+                let rounds = |connection: &mut Connection, rx: &mut RecvBuffer, n: usize| {
+                    for _ in 0..n {
+                        assert_eq!(echo(connection, rx, &bytes), 1);
+                    }
+                };
+                let cold = allocations(|| rounds(&mut connection, &mut rx, WARM_UP));
+                let warm = allocations(|| rounds(&mut connection, &mut rx, MESSAGES));
+                println!(
+                    "{role:?}, echo of {length} bytes, {kind:?}, {fragments} fragment(s): {cold} allocations in the first \
+                     {WARM_UP} messages, {warm} in the next {MESSAGES}"
+                );
+                assert_eq!(warm, 0, "{role:?}, {length} bytes, {kind:?}, {fragments} fragment(s)");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_echo_of_32_bytes_allocates_nothing() {
+    assert_echo_allocates_nothing(32);
+}
+
+#[test]
+fn an_echo_of_125_bytes_allocates_nothing() {
+    assert_echo_allocates_nothing(125);
+}
+
+#[test]
+fn an_echo_of_4_kib_allocates_nothing() {
+    assert_echo_allocates_nothing(4 * 1024);
+}
+
+#[test]
+fn an_echo_of_64_kib_allocates_nothing() {
+    assert_echo_allocates_nothing(64 * 1024);
+}
+
+#[test]
+fn a_read_with_many_messages_and_half_of_the_next_allocates_nothing() {
+    for role in ROLES {
+        let one = message(role.peer(), Kind::Text, 100, 1);
+        let many: Vec<u8> = one.iter().copied().cycle().take(one.len() * 100).collect();
+        let (first, second) = many.split_at(one.len() * 50 + one.len() / 2);
+        let mut connection = common::connection(role, Config::default(), common::start());
+        let mut rx = RecvBuffer::new();
+        let mut rounds = |n: usize| {
+            for _ in 0..n {
+                assert_eq!(echo(&mut connection, &mut rx, first) + echo(&mut connection, &mut rx, second), 100);
+            }
+        };
+        rounds(WARM_UP);
+        let warm = allocations(|| rounds(10));
+        println!("{role:?}, 100 messages in two reads: {warm} allocations in 1,000 messages");
+        assert_eq!(warm, 0, "{role:?}");
+    }
+}
+
+#[test]
+fn streaming_allocates_nothing() {
+    for role in ROLES {
+        let config = common::config(|config| config.streaming(true));
+        let bytes = message(role.peer(), Kind::Text, 200 * 1024, 3);
+        let mut connection = common::connection(role, config, common::start());
+        let mut rx = RecvBuffer::new();
+        for _ in 0..WARM_UP {
+            assert_eq!(echo(&mut connection, &mut rx, &bytes), 1);
+        }
+        let warm = allocations(|| {
+            for _ in 0..20 {
+                assert_eq!(echo(&mut connection, &mut rx, &bytes), 1);
+            }
+        });
+        println!("{role:?}, streaming 200 KiB: {warm} allocations in 20 messages");
+        assert_eq!(warm, 0, "{role:?}");
+    }
+}
+
+#[test]
+fn a_prepared_message_to_many_queues_allocates_nothing_per_member() {
+    const MEMBERS: usize = 500;
+    for role in ROLES {
+        for length in [32, 125, 4 * 1024, 32 * 1024] {
+            let text = String::from_utf8(whole_text(length)).unwrap();
+            let mut members: Vec<_> =
+                (0..MEMBERS).map(|_| common::connection(role, Config::default(), common::start())).collect();
+            let broadcast = |members: &mut [Connection], message: &PreparedMessage| {
+                for member in members.iter_mut() {
+                    let _ = member.send_prepared(message).unwrap();
+                }
+                for member in members.iter_mut() {
+                    assert!(drain(member) > length);
+                }
+            };
+            broadcast(&mut members, &PreparedMessage::new(&text));
+            let mut prepared = None;
+            let encoding = allocations(|| prepared = Some(PreparedMessage::new(&text)));
+            let prepared = prepared.unwrap();
+            let first = allocations(|| broadcast(&mut members[..1], &prepared));
+            let others = allocations(|| broadcast(&mut members[1..], &prepared));
+            println!(
+                "{role:?}, broadcast of {length} bytes: {encoding} allocations to encode, {first} for the first member, \
+                 {others} for {} more",
+                MEMBERS - 1
+            );
+            assert_eq!(others, 0, "{role:?}, {length} bytes");
+            assert!(encoding + first <= 2, "{role:?}, {length} bytes: one buffer, and its count");
+        }
+    }
+}
+
+#[test]
+fn shared_bytes_are_sent_by_reference() {
+    let mut connection = common::connection(Role::Server, Config::default(), common::start());
+    let bytes = Bytes::from(vec![7; 1 << 20]);
+    let shared = bytes.clone();
+    let sent = allocations(|| {
+        for _ in 0..MESSAGES {
+            let _ = connection.send_bytes(Kind::Binary, shared.clone()).unwrap();
+            assert!(drain(&mut connection) > bytes.len());
+        }
+    });
+    println!("Server, send_bytes of 1 MiB: {sent} allocations in {MESSAGES} messages");
+    assert_eq!(sent, 0);
+}
+
+#[test]
+fn own_messages_between_broadcasts_allocate_nothing() {
+    let prepared = PreparedMessage::new("to all");
+    let mut connection = common::connection(Role::Server, Config::default(), common::start());
+    let mut rounds = |n: usize| {
+        for _ in 0..n {
+            let _ = connection.send_prepared(&prepared).unwrap();
+            let _ = connection.send(Message::from("to you")).unwrap();
+            drain(&mut connection);
+            let _ = connection.send("to you, too").unwrap();
+            drain(&mut connection);
+        }
+    };
+    rounds(WARM_UP);
+    let warm = allocations(|| rounds(MESSAGES));
+    println!("Server, own messages between broadcasts: {warm} allocations in {MESSAGES} rounds of three messages");
+    assert_eq!(warm, 0);
+}
