@@ -78,3 +78,8 @@ pub use rooms::{
     Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Io, JoinError, Operation, Outlet,
     RoomEvent, RoomLimits, Rooms, Socket,
 };
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "rooms"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,8 +10,8 @@ use bytes::{Buf, Bytes};
 
 /// A run of storage is closed once it holds this much.
 const RUN: usize = 64 * 1024;
-/// Storage above this size is not kept for the next use.
-const KEEP: usize = 64 * 1024;
+/// Storage above this size is not kept for the next use. Twice a run: a unit of 64 KiB with its head fits, and so does a run that has grown by doubling.
+const KEEP: usize = 2 * RUN;
 /// Most bytes of a head that stands before a shared payload: a frame header.
 pub(crate) const MAX_HEAD: usize = 14;
 /// So many urgent units wait at most; then the latest takes the place of the last.
@@ -102,6 +102,7 @@ impl SendQueue {
         };
         if let Run::Lent { storage, .. } = last {
             let before = storage.len();
+            storage.reserve(additional);
             write(storage);
             self.len += storage.len().saturating_sub(before);
         }
@@ -117,10 +118,10 @@ impl SendQueue {
         self.push(Run::Shared { head: inline, head_len, head_sent: 0, started: false, payload });
     }
 
-    /// Queues a shared unit: copied behind small ones that wait already, by reference otherwise.
+    /// Queues a shared unit: copied into storage that is there already if it is small, by reference otherwise.
     pub(crate) fn append_unit(&mut self, unit: &Bytes) {
         const COPY_BELOW: usize = 4 * 1024;
-        if self.len > 0 && unit.len() < COPY_BELOW && self.last_run_takes(unit.len()) {
+        if !self.wants_storage() && unit.len() < COPY_BELOW && self.last_run_takes(unit.len()) {
             self.append(unit);
         } else {
             self.append_shared(&[], unit.clone());
@@ -157,7 +158,6 @@ impl SendQueue {
     }
 
     /// Does the queue lack storage for small units?
-    #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn wants_storage(&self) -> bool {
         self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
     }
@@ -269,9 +269,9 @@ impl Run {
     /// Bytes until the end of the unit that has been started, 0 at a boundary.
     fn started_remains(&self, length_of: fn(&[u8]) -> usize) -> usize {
         match self {
-            Run::Lent { storage, sent: 0, .. } if !storage.is_empty() => 0,
             Run::Lent { storage, sent, base } => {
                 let sent = *sent as usize;
+                // An unsent sealed head is one unit too: nothing overtakes the response that opens the connection.
                 let mut boundary = (*base as usize).min(storage.len());
                 while boundary < sent {
                     boundary += length_of(&storage[boundary..]).max(1);
@@ -457,6 +457,12 @@ mod tests {
         queue.advance(3);
         queue.overtake(b"\x02!", length_of);
         assert_eq!(drain(&mut queue, 3), b"P/1.1\x02!\x02a");
+
+        queue.append(b"HTTP/1.1");
+        queue.seal();
+        queue.advance(0);
+        queue.overtake(b"\x02!", length_of);
+        assert_eq!(drain(&mut queue, 3), b"HTTP/1.1\x02!");
     }
 
     #[test]

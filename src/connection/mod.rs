@@ -32,6 +32,7 @@
 
 mod closing;
 mod config;
+mod ending;
 mod event;
 mod send;
 mod timers;
@@ -39,6 +40,7 @@ mod timers;
 use std::{fmt, io, sync::Arc, time::Instant};
 
 use closing::{Input, Output, State};
+use ending::Ending;
 use timers::{Due, Timers};
 
 pub use crate::http::Transport;
@@ -103,16 +105,6 @@ pub struct Connection {
     #[allow(clippy::box_collection)]
     subprotocol: Option<Box<String>>,
     ending: Option<Box<Ending>>,
-}
-
-/// The rare part of the state: how it comes to an end.
-#[derive(Debug, Default)]
-struct Ending {
-    cause: Option<Cause>,
-    local: Option<CloseFrame>,
-    peer: Option<CloseFrame>,
-    initiator: Option<Initiator>,
-    reported: bool,
 }
 
 impl Connection {
@@ -362,85 +354,6 @@ impl Connection {
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn announce(&mut self) {
         self.opened = false;
-    }
-
-    fn close_with(&mut self, frame: CloseFrame, now: Instant) {
-        if self.step(Input::LocalClose) == Output::SendClose {
-            self.timers.begin_close(now, &self.config);
-            self.queue_close(frame, Initiator::Local);
-        }
-    }
-
-    /// 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send
-    /// a Close frame in response", with the status code it received.
-    fn peer_closes(&mut self, frame: CloseFrame, now: Instant) {
-        self.timers.begin_close(now, &self.config);
-        if self.step(Input::PeerClose) == Output::EchoClose {
-            self.queue_close(CloseFrame { code: frame.code, reason: Box::default() }, Initiator::Peer);
-        }
-        let ending = self.ending();
-        ending.cause.get_or_insert(Cause::Clean);
-        ending.peer = Some(frame);
-        self.settle();
-    }
-
-    /// 7.1.7: fail the connection.
-    fn fail(&mut self, error: ProtocolError, now: Instant) {
-        self.timers.begin_close(now, &self.config);
-        if self.step(Input::ProtocolError) == Output::SendClose {
-            self.queue_close(CloseFrame::new(error.close_code(), &error.to_string()), Initiator::Local);
-        }
-        self.ending().cause.get_or_insert(Cause::Failed(error));
-        self.settle();
-    }
-
-    fn end(&mut self, input: Input, cause: Cause) {
-        if self.state != State::Closed {
-            self.step(input);
-            self.ending().cause.get_or_insert(cause);
-        }
-    }
-
-    fn step(&mut self, input: Input) -> Output {
-        let (state, output) = self.state.next(input);
-        self.state = state;
-        output
-    }
-
-    /// Everything that was queued has left.
-    fn settle(&mut self) {
-        if self.queue.is_empty() {
-            self.step(Input::Flushed);
-        }
-    }
-
-    fn queue_close(&mut self, frame: CloseFrame, initiator: Initiator) {
-        let (payload, length) = frame.encode();
-        self.append_frame(Opcode::Close, &payload[..length]);
-        let ending = self.ending();
-        ending.local = Some(frame);
-        ending.initiator.get_or_insert(initiator);
-    }
-
-    fn ending(&mut self) -> &mut Ending {
-        self.ending.get_or_insert_default()
-    }
-
-    /// The last event, once, when our Close has left or can no longer leave.
-    fn closed(&mut self) -> Option<Box<Closed>> {
-        if !matches!(self.state, State::AwaitingEof | State::Closed) {
-            return None;
-        }
-        let ending = self.ending();
-        if std::mem::replace(&mut ending.reported, true) {
-            return None;
-        }
-        Some(Box::new(Closed {
-            cause: ending.cause.take().unwrap_or(Cause::Eof),
-            local: ending.local.take(),
-            peer: ending.peer.take(),
-            initiator: ending.initiator,
-        }))
     }
 
     /// Backpressure works both ways: from the high-water mark down to the low one nothing is read from the peer.

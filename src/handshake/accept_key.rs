@@ -44,7 +44,7 @@ fn key_and_guid(key: &[u8; 24]) -> [u8; 60] {
     both
 }
 
-/// RFC 6455, 4.2.1, item 5: "a base64-encoded value that, when decoded, is 16 bytes in length": 22 digits
+/// RFC 6455, 4.2.1, item 5: "a base64-encoded [..] value that, when decoded, is 16 bytes in length": 22 digits
 /// and two pads. Unused bits of the last digit are not looked at (RFC 4648, 3.5 leaves that open).
 pub(crate) fn is_valid_key(key: &[u8]) -> bool {
     matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22

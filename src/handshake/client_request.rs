@@ -58,7 +58,7 @@ impl ClientRequest {
             Some((userinfo, authority)) => (Some(userinfo), authority),
             None => (None, authority),
         };
-        // RFC 6455, 3: resource-name: "the path component is "/" if it is empty".
+        // RFC 6455, 3: resource-name: `"/" if the path component is empty`.
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
         let mut request = Self::with_authority(secure, authority, target)?;
         request.basic = userinfo.map(basic_from_userinfo).transpose()?;
@@ -89,7 +89,7 @@ impl ClientRequest {
         if !target.starts_with('/') || !valid {
             return Err(ClientRequestError::Target);
         }
-        // RFC 6455, 4.1, item 4: "the host component [..] plus optionally ":" followed by the port component
+        // RFC 6455, 4.1, item 4: a Host field "whose value contains /host/ plus optionally ":" followed by /port/
         // (when not using the default port)".
         let authority = if port == default { host.to_owned() } else { format!("{host}:{port}") };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();

@@ -1,6 +1,6 @@
 //! Floor 2: frames become messages (RFC 6455 sections 5.4, 5.5, 8.1).
 //!
-//! [`Decoder`](decoder::Decoder) finds the next message or control frame in a receive buffer: it unmasks, joins
+//! The decoder finds the next message or control frame in a receive buffer: it unmasks, joins
 //! fragments and checks text as the bytes arrive. [`PreparedMessage`] is a frame that was encoded once, for many.
 
 pub(crate) mod decoder;

@@ -14,20 +14,16 @@ use std::{
 use mio::{Events, Poll, Registry, Token, Waker, net::TcpListener};
 
 use super::{
-    ConnId, Connections, Detached, Handle, Stream,
+    ConnId, Connections, Handle,
     accept::{self, Listener, Listening},
-    drive,
     deadlines::Planned,
+    drive,
     handle::{self, Command, Notifier},
-    phase::{Opening, Phase, Slot},
+    phase::{Phase, Slot},
     shutdown::Shutdown,
     slots::Slots,
 };
-use crate::{
-    Config, Event, MaskingKeys, RecvBuffer,
-    handshake::{ClientHandshake, ClientRequest, Verdict},
-    http::Request,
-};
+use crate::{Config, Event, RecvBuffer, handshake::Verdict, http::Request};
 
 /// Tokens below a loop's connections: its waker and its listeners.
 const LISTENERS: usize = 63;
@@ -60,10 +56,10 @@ const EVENTS: usize = 1024;
 pub struct EventLoop {
     /// Its own poll; without one it lives in the caller's.
     poll: Option<(Poll, Events)>,
-    registry: Registry,
+    pub(super) registry: Registry,
     base: usize,
     listeners: Vec<Listener>,
-    connections: Connections,
+    pub(super) connections: Connections,
     /// The one large receive buffer.
     rx: RecvBuffer,
     commands: Receiver<Command>,
@@ -173,104 +169,6 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Connects as a client. [`Event::Open`] follows, or [`Event::Closed`] with the reason, within
-    /// `Config::handshake_timeout`.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says at once, such as an address without a route.
-    pub fn connect(
-        &mut self,
-        address: SocketAddr,
-        request: ClientRequest,
-        config: impl Into<Arc<Config>>,
-    ) -> io::Result<ConnId> {
-        let stream = mio::net::TcpStream::connect(address)?;
-        self.open(stream.into(), request, config.into())
-    }
-
-    /// Connects as a client to a Unix-domain socket; the request names a host all the same.
-    ///
-    /// # Errors
-    ///
-    /// As [`EventLoop::connect`].
-    #[cfg(unix)]
-    pub fn connect_unix(
-        &mut self,
-        path: impl AsRef<std::path::Path>,
-        request: ClientRequest,
-        config: impl Into<Arc<Config>>,
-    ) -> io::Result<ConnId> {
-        let stream = mio::net::UnixStream::connect(path)?;
-        self.open(stream.into(), request, config.into())
-    }
-
-    fn open(&mut self, stream: Stream, request: ClientRequest, config: Arc<Config>) -> io::Result<ConnId> {
-        // 4.1: "If /secure/ is true, the client MUST perform a TLS handshake": what is meant to be secret stays here.
-        if request.is_secure() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "a wss:// URL needs TLS, which this event loop lacks"));
-        }
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-        let keys = Some(masking_keys()?);
-        let (limits, timeouts) = (config.http_limits(), config.http_timeouts());
-        let handshake = ClientHandshake::new(&request, nonce, limits, timeouts, Instant::now());
-        let opening = Opening { handshake, config, keys, connected: false };
-        let phase = Phase::Opening(Box::new(opening));
-        accept::adopt(&mut self.connections, stream, phase, 0, &self.registry, self.base + FIRST_SLOT)
-    }
-
-    /// Takes over a stream on which the opening handshake is complete, as the server, with bytes that were read behind
-    /// it.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's, when the stream cannot be registered.
-    pub fn take_over(
-        &mut self,
-        stream: impl Into<Stream>,
-        accepted: crate::handshake::Accepted,
-        received: &[u8],
-        config: impl Into<Arc<Config>>,
-    ) -> io::Result<ConnId> {
-        let phase = Phase::Open(crate::Connection::server(accepted, config, Instant::now()));
-        let mut buffer = RecvBuffer::new();
-        buffer.extend(received);
-        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: 0 })
-    }
-
-    /// Takes a connection out of the loop, in whatever phase it is. Its id names nobody from then on, and no event
-    /// follows.
-    pub fn detach(&mut self, id: ConnId) -> Option<Detached> {
-        let mut slot = self.connections.slots.remove(id)?;
-        let _ = self.registry.deregister(slot.stream.source());
-        let received = slot.leftover.map(|leftover| *leftover).unwrap_or_default();
-        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener })
-    }
-
-    /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
-    /// upgraded are answered by the listener of the same rank as in its old loop, so set the loops up alike. One that is
-    /// open announces itself under its new id with [`Event::Open`].
-    ///
-    /// # Errors
-    ///
-    /// The operating system's; the connection is closed then.
-    pub fn adopt(&mut self, detached: Detached) -> io::Result<ConnId> {
-        let Detached { stream, mut phase, received, listener } = detached;
-        if let Some(connection) = phase.connection_mut() {
-            connection.announce();
-        }
-        let base = self.base + FIRST_SLOT;
-        let id = accept::adopt(&mut self.connections, stream, phase, listener, &self.registry, base)?;
-        if let Some(slot) = self.connections.slots.get_mut(id) {
-            slot.leftover = (!received.is_empty()).then(|| Box::new(received));
-            slot.ready.readable = true;
-        }
-        self.connections.mark_ready(id);
-        self.connections.mark_dirty(id);
-        Ok(id)
-    }
-
     /// One turn: waits up to `timeout` (`None`: until something happens) and hands each event to `on_event`, which may
     /// send to, close or pause any connection. What it queued leaves at the end of the turn, in one write for each
     /// connection.
@@ -355,7 +253,7 @@ impl EventLoop {
     pub fn finish_turn(&mut self, mut on_event: impl FnMut(&mut Connections, ConnId, Event<'_>)) {
         let on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>) = &mut on_event;
         self.connections.now = Instant::now();
-        let base = self.base + FIRST_SLOT;
+        let base = self.first_slot();
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             listener.accept(number as u16, &mut self.connections, &self.registry, base);
         }
@@ -380,12 +278,17 @@ impl EventLoop {
 
     /// Writes what was queued outside of a turn. A turn begins with it.
     pub fn flush(&mut self) {
-        let base = self.base + FIRST_SLOT;
+        let base = self.first_slot();
         let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.working));
         for id in dirty.drain(..) {
             drive::flush(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
         }
         self.working = dirty;
+    }
+
+    /// The token of the first slot.
+    pub(super) fn first_slot(&self) -> usize {
+        self.base + FIRST_SLOT
     }
 
     /// When [`EventLoop::finish_turn`] wants to be called even without an event.
@@ -456,7 +359,9 @@ impl EventLoop {
         let now = self.connections.now;
         while let Some((planned, slot)) = self.connections.deadlines.due(now) {
             let Some(id) = self.connections.slots.id_at(slot) else { continue };
-            let Some(slot) = self.connections.slots.get_mut(id).filter(|slot| slot.planned == planned) else { continue };
+            let Some(slot) = self.connections.slots.get_mut(id).filter(|slot| slot.planned == planned) else {
+                continue;
+            };
             slot.planned = Planned::NEVER;
             if slot.phase.poll_timeout().is_some_and(|at| at <= now) {
                 slot.phase.handle_timeout(now);
@@ -470,25 +375,4 @@ impl EventLoop {
             slots.id_at(slot).and_then(|id| slots.get(id)).is_some_and(|slot| slot.planned == planned)
         });
     }
-}
-
-/// Masking keys from the operating system (RFC 6455 section 10.3), fetched 64 at a time.
-fn masking_keys() -> io::Result<MaskingKeys> {
-    let mut keys = Box::new([0; 256]);
-    getrandom::fill(&mut keys[..]).map_err(io::Error::other)?;
-    let mut used = 0;
-    Ok(MaskingKeys::new(move || {
-        if used == keys.len() {
-            used = 0;
-            if getrandom::fill(&mut keys[..]).is_err() {
-                // It worked a moment ago. Keys that the peer has seen must not come again: these come from SipHash
-                // under a key that the standard library got from the same source.
-                for key in keys.as_chunks_mut::<8>().0 {
-                    *key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &*key).to_ne_bytes();
-                }
-            }
-        }
-        used += 4;
-        [keys[used - 4], keys[used - 3], keys[used - 2], keys[used - 1]]
-    }))
 }

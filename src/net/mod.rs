@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods)] // the floor with the clock
 
 mod accept;
+mod arrivals;
 mod conn_map;
 mod connections;
 mod deadlines;

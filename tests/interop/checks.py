@@ -91,8 +91,9 @@ class Program:
         return Ended(status, stdout, await self.stderr)
 
     async def stop(self):
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
         return await self.finish()
 
 
@@ -132,4 +133,8 @@ class Programs:
 
     async def run(self, name, *arguments):
         """A program that is to end by itself."""
-        return await (await Program().start(f"{self.directory}/{name}", *arguments)).finish()
+        program = await Program().start(f"{self.directory}/{name}", *arguments)
+        try:
+            return await program.finish()
+        finally:
+            await program.stop()

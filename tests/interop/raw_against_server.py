@@ -154,6 +154,39 @@ async def raw_against_server(checks, programs):
 
         await check("20 peers that vanish in the middle of a message", vanishing)
 
+        async def late_reader():
+            async with opened(port) as wire:
+                messages = [at.to_bytes(4, "big") * 256 for at in range(10_000)]
+
+                async def write():
+                    for message in messages:
+                        await wire.send(frame(BINARY, message))
+
+                writing = asyncio.create_task(write())
+                await asyncio.sleep(1)
+                holds(not writing.done(), "10 MB were taken from a peer that reads nothing")
+                for message in messages:
+                    equal((await wire.frame())[1::2], (BINARY, message))
+                await writing
+
+        await check("a peer that reads late is read late, and loses nothing of 10,000 messages", late_reader)
+
+        async def never_reads():
+            async with opened(port, "/broadcast") as dead, opened(port, "/broadcast") as live:
+                message = b"x" * 16_384
+
+                async def write():
+                    for _ in range(1000):
+                        await live.send(frame(BINARY, message))
+
+                writing = asyncio.create_task(write())
+                for _ in range(1000):
+                    equal((await live.frame())[3], message)
+                await writing
+                await dead.send(frame(PING))
+
+        await check("a member of /broadcast that never reads holds nobody up", never_reads)
+
         async def end_of_stream():
             async with opened(port) as wire:
                 await wire.end_of_stream()

@@ -164,13 +164,7 @@ impl World {
     }
 }
 
-fn record(
-    seen: &mut Vec<(ConnId, Seen)>,
-    echoes: bool,
-    connections: &mut Connections,
-    id: ConnId,
-    event: Event<'_>,
-) {
+fn record(seen: &mut Vec<(ConnId, Seen)>, echoes: bool, connections: &mut Connections, id: ConnId, event: Event<'_>) {
     let told = match event {
         Event::Open => Seen::Open,
         Event::Message(message) => {

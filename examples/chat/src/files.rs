@@ -12,7 +12,7 @@ pub(crate) fn answer(request: &Request<'_>) -> Response {
         "/style.css" => ("text/css; charset=utf-8", include_str!("../page/style.css")),
         "/chat.js" => ("text/javascript; charset=utf-8", include_str!("../page/chat.js")),
         "/healthz" => ("text/plain; charset=utf-8", "ok\n"),
-        "/ws" => return Response::text(426, "this is a WebSocket\n").header("Upgrade", "websocket"),
+        "/ws" => return Response::text(426, "this is a WebSocket\n"),
         _ => return not_found(),
     };
     Response::new(200)

@@ -89,7 +89,9 @@ impl ResponseParser {
             return Err(ResponseError::StatusLine);
         };
         let digits = [minor, tens, units].iter().all(|digit| digit.is_ascii_digit());
-        if !digits || !matches!(reason, [] | [b' ', ..]) {
+        // RFC 9110, 15.2: HTTP/1.0 defines no 1xx status, and so no switch of protocols.
+        let interim_of_1_0 = (*minor, *hundreds) == (b'0', b'1');
+        if !digits || interim_of_1_0 || !matches!(reason, [] | [b' ', ..]) {
             return Err(ResponseError::StatusLine);
         }
         let digit = |byte: u8| u16::from(byte - b'0');

@@ -1,0 +1,103 @@
+//! How a connection comes to its end: the table's outputs carried out (RFC 6455 section 7.1).
+
+use std::time::Instant;
+
+use super::{
+    Cause, Closed, Connection, Initiator,
+    closing::{Input, Output, State},
+};
+use crate::{
+    error::ProtocolError,
+    frame::{CloseFrame, Opcode},
+};
+
+/// The rare part of the state: how it comes to an end.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub(super) cause: Option<Cause>,
+    pub(super) local: Option<CloseFrame>,
+    pub(super) peer: Option<CloseFrame>,
+    pub(super) initiator: Option<Initiator>,
+    pub(super) reported: bool,
+}
+
+impl Connection {
+    pub(super) fn close_with(&mut self, frame: CloseFrame, now: Instant) {
+        if self.step(Input::LocalClose) == Output::SendClose {
+            self.timers.begin_close(now, &self.config);
+            self.queue_close(frame, Initiator::Local);
+        }
+    }
+
+    /// 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send
+    /// a Close frame in response", with the status code it received.
+    pub(super) fn peer_closes(&mut self, frame: CloseFrame, now: Instant) {
+        self.timers.begin_close(now, &self.config);
+        if self.step(Input::PeerClose) == Output::EchoClose {
+            self.queue_close(CloseFrame { code: frame.code, reason: Box::default() }, Initiator::Peer);
+        }
+        let ending = self.ending();
+        ending.cause.get_or_insert(Cause::Clean);
+        ending.peer = Some(frame);
+        self.settle();
+    }
+
+    /// 7.1.7: fail the connection.
+    pub(super) fn fail(&mut self, error: ProtocolError, now: Instant) {
+        self.timers.begin_close(now, &self.config);
+        if self.step(Input::ProtocolError) == Output::SendClose {
+            self.queue_close(CloseFrame::new(error.close_code(), &error.to_string()), Initiator::Local);
+        }
+        self.ending().cause.get_or_insert(Cause::Failed(error));
+        self.settle();
+    }
+
+    pub(super) fn end(&mut self, input: Input, cause: Cause) {
+        if self.state != State::Closed {
+            self.step(input);
+            self.ending().cause.get_or_insert(cause);
+        }
+    }
+
+    pub(super) fn step(&mut self, input: Input) -> Output {
+        let (state, output) = self.state.next(input);
+        self.state = state;
+        output
+    }
+
+    /// Everything that was queued has left.
+    pub(super) fn settle(&mut self) {
+        if self.queue.is_empty() {
+            self.step(Input::Flushed);
+        }
+    }
+
+    pub(super) fn queue_close(&mut self, frame: CloseFrame, initiator: Initiator) {
+        let (payload, length) = frame.encode();
+        self.append_frame(Opcode::Close, &payload[..length]);
+        let ending = self.ending();
+        ending.local = Some(frame);
+        ending.initiator.get_or_insert(initiator);
+    }
+
+    pub(super) fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
+    }
+
+    /// The last event, once, when our Close has left or can no longer leave.
+    pub(super) fn closed(&mut self) -> Option<Box<Closed>> {
+        if !matches!(self.state, State::AwaitingEof | State::Closed) {
+            return None;
+        }
+        let ending = self.ending();
+        if std::mem::replace(&mut ending.reported, true) {
+            return None;
+        }
+        Some(Box::new(Closed {
+            cause: ending.cause.take().unwrap_or(Cause::Eof),
+            local: ending.local.take(),
+            peer: ending.peer.take(),
+            initiator: ending.initiator,
+        }))
+    }
+}

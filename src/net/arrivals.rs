@@ -1,0 +1,137 @@
+//! Connections that the caller brings in, and takes out: connect, take over, detach, adopt.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+
+use super::{
+    ConnId, Detached, EventLoop, Stream, accept,
+    phase::{Opening, Phase},
+};
+use crate::{
+    Config, Connection, MaskingKeys, RecvBuffer,
+    handshake::{Accepted, ClientHandshake, ClientRequest},
+};
+
+impl EventLoop {
+    /// Connects as a client. [`Event::Open`] follows, or [`Event::Closed`] with the reason, within
+    /// `Config::handshake_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says at once, such as an address without a route.
+    pub fn connect(
+        &mut self,
+        address: SocketAddr,
+        request: ClientRequest,
+        config: impl Into<Arc<Config>>,
+    ) -> io::Result<ConnId> {
+        let stream = mio::net::TcpStream::connect(address)?;
+        self.open(stream.into(), request, config.into())
+    }
+
+    /// Connects as a client to a Unix-domain socket; the request names a host all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::connect`].
+    #[cfg(unix)]
+    pub fn connect_unix(
+        &mut self,
+        path: impl AsRef<std::path::Path>,
+        request: ClientRequest,
+        config: impl Into<Arc<Config>>,
+    ) -> io::Result<ConnId> {
+        let stream = mio::net::UnixStream::connect(path)?;
+        self.open(stream.into(), request, config.into())
+    }
+
+    fn open(&mut self, stream: Stream, request: ClientRequest, config: Arc<Config>) -> io::Result<ConnId> {
+        // 4.1: "If /secure/ is true, the client MUST perform a TLS handshake": what is meant to be secret stays here.
+        if request.is_secure() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a wss:// URL needs TLS, which this event loop lacks",
+            ));
+        }
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let keys = Some(masking_keys()?);
+        let (limits, timeouts) = (config.http_limits(), config.http_timeouts());
+        let handshake = ClientHandshake::new(&request, nonce, limits, timeouts, Instant::now());
+        let opening = Opening { handshake, config, keys, connected: false };
+        let phase = Phase::Opening(Box::new(opening));
+        let base = self.first_slot();
+        accept::adopt(&mut self.connections, stream, phase, 0, &self.registry, base)
+    }
+
+    /// Takes over a stream on which the opening handshake is complete, as the server, with bytes that were read behind
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, when the stream cannot be registered.
+    pub fn take_over(
+        &mut self,
+        stream: impl Into<Stream>,
+        accepted: Accepted,
+        received: &[u8],
+        config: impl Into<Arc<Config>>,
+    ) -> io::Result<ConnId> {
+        let phase = Phase::Open(Connection::server(accepted, config, Instant::now()));
+        let mut buffer = RecvBuffer::new();
+        buffer.extend(received);
+        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: 0 })
+    }
+
+    /// Takes a connection out of the loop, in whatever phase it is. Its id names nobody from then on, and no event
+    /// follows.
+    pub fn detach(&mut self, id: ConnId) -> Option<Detached> {
+        let mut slot = self.connections.slots.remove(id)?;
+        let _ = self.registry.deregister(slot.stream.source());
+        let received = slot.leftover.map(|leftover| *leftover).unwrap_or_default();
+        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener })
+    }
+
+    /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
+    /// upgraded are answered by the listener of the same rank as in its old loop, so set the loops up alike. One that is
+    /// open announces itself under its new id with [`Event::Open`].
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; the connection is closed then.
+    pub fn adopt(&mut self, detached: Detached) -> io::Result<ConnId> {
+        let Detached { stream, mut phase, received, listener } = detached;
+        if let Some(connection) = phase.connection_mut() {
+            connection.announce();
+        }
+        let base = self.first_slot();
+        let id = accept::adopt(&mut self.connections, stream, phase, listener, &self.registry, base)?;
+        if let Some(slot) = self.connections.slots.get_mut(id) {
+            slot.leftover = (!received.is_empty()).then(|| Box::new(received));
+            slot.ready.readable = true;
+        }
+        self.connections.mark_ready(id);
+        self.connections.mark_dirty(id);
+        Ok(id)
+    }
+}
+
+/// Masking keys from the operating system (RFC 6455 section 10.3), fetched 64 at a time.
+fn masking_keys() -> io::Result<MaskingKeys> {
+    let mut keys = Box::new([0; 256]);
+    getrandom::fill(&mut keys[..]).map_err(io::Error::other)?;
+    let mut used = 0;
+    Ok(MaskingKeys::new(move || {
+        if used == keys.len() {
+            used = 0;
+            if getrandom::fill(&mut keys[..]).is_err() {
+                // It worked a moment ago. Keys that the peer has seen must not come again: these come from SipHash
+                // under a key that the standard library got from the same source.
+                for key in keys.as_chunks_mut::<8>().0 {
+                    *key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &*key).to_ne_bytes();
+                }
+            }
+        }
+        used += 4;
+        [keys[used - 4], keys[used - 3], keys[used - 2], keys[used - 1]]
+    }))
+}

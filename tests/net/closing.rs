@@ -1,0 +1,252 @@
+//! Every way to come to an end: exactly one `Event::Closed`, with the right cause, and no slot left behind.
+
+use std::{
+    net::Shutdown,
+    time::{Duration, Instant},
+};
+
+use wireroom::{Cause, CloseCode, Config, Deadline, Initiator, ProtocolError};
+
+use crate::support::{Peer, UPGRADE, World, frame};
+
+fn quick() -> Config {
+    Config::builder()
+        .close_timeout(Duration::from_millis(150))
+        .handshake_timeout(Duration::from_millis(150))
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_peer_that_vanishes_is_eof() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, peer) = world.open(address);
+    drop(peer);
+    assert!(matches!(world.closed(id).cause, Cause::Eof));
+    world.empty();
+    // In the middle of a frame it is the same.
+    let (id, mut peer) = world.open(address);
+    peer.send(&frame(0x81, "hello")[..4]);
+    drop(peer);
+    assert!(matches!(world.closed(id).cause, Cause::Eof));
+    world.empty();
+}
+
+#[test]
+fn a_reset_is_a_fault_of_the_transport() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    peer.send(frame(0x81, "never read"));
+    world.until("the echo", |world| world.texts(id).len() == 1 && peer.stream.peek(&mut [0]).is_ok_and(|n| n == 1));
+    // A close with unread bytes sends RST.
+    drop(peer);
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Io(std::io::ErrorKind::ConnectionReset)), "{closed}");
+    world.empty();
+    assert!(world.rests());
+}
+
+#[test]
+fn a_reset_while_output_is_blocked_ends_once_and_leaves_no_slot() {
+    let (mut world, address) = World::listening(Config::default());
+    for messages in [1, 3] {
+        let (id, peer) = world.open(address);
+        for _ in 0..messages {
+            let _ = world.event_loop.connections().send(id, &vec![0; 8 << 20]);
+        }
+        world.spend(Duration::from_millis(30));
+        assert!(world.event_loop.connections().buffered_amount(id) > 0);
+        drop(peer);
+        let closed = world.closed(id);
+        assert!(matches!(closed.cause, Cause::Io(_)), "{closed}");
+        world.empty();
+        assert!(world.rests());
+    }
+}
+
+#[test]
+fn a_reset_of_a_peer_that_closes_does_not_end_it_twice() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    let _ = world.event_loop.connections().send(id, &vec![0; 8 << 20]).unwrap();
+    world.spend(Duration::from_millis(20));
+    peer.send(frame(0x88, b"\x03\xe8"));
+    world.spend(Duration::from_millis(20));
+    drop(peer);
+    world.closed(id);
+    world.empty();
+    assert!(world.rests());
+}
+
+#[test]
+fn a_broken_frame_is_answered_with_its_code_and_fails() {
+    let big = Config::builder().max_message_size(1_000).build().unwrap();
+    let cases: [(Vec<u8>, u16, fn(&ProtocolError) -> bool); 4] = [
+        (b"\x81\x01x".to_vec(), 1002, |error| *error == ProtocolError::UnmaskedFrame),
+        (frame(0x81, b"\xff\xfe"), 1007, |error| *error == ProtocolError::InvalidUtf8),
+        (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff".to_vec(), 1009, |error| {
+            matches!(error, ProtocolError::MessageTooBig { limit: 1_000 })
+        }),
+        (frame(0x80, ""), 1002, |error| *error == ProtocolError::UnexpectedContinuation),
+    ];
+    let (mut world, address) = World::listening(big);
+    for (bytes, code, expected) in cases {
+        let (id, mut peer) = world.open(address);
+        peer.send([bytes, vec![0; 100_000]].concat());
+        let (first, payload) = world.frame(&mut peer);
+        assert_eq!((first, &payload[..2]), (0x88, &code.to_be_bytes()[..]));
+        world.end_of_stream(&mut peer);
+        assert_eq!(peer.error, None, "a reset could have destroyed the Close frame");
+        drop(peer);
+        let closed = world.closed(id);
+        assert!(matches!(&closed.cause, Cause::Failed(error) if expected(error)), "{closed}");
+        world.empty();
+    }
+}
+
+#[test]
+fn an_unanswered_close_ends_at_the_deadline() {
+    let (mut world, address) = World::listening(quick());
+    let (id, mut peer) = world.open(address);
+    let start = Instant::now();
+    world.event_loop.connections().close(id, CloseCode::NORMAL, "bye");
+    world.event_loop.connections().close(id, CloseCode::GOING_AWAY, "twice");
+    assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8bye".to_vec()));
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Timeout(Deadline::Close)), "{closed}");
+    assert_eq!(closed.initiator, Some(Initiator::Local));
+    assert!(start.elapsed() >= Duration::from_millis(150));
+    world.empty();
+    world.end_of_stream(&mut peer);
+}
+
+#[test]
+fn a_peer_that_does_not_close_tcp_is_let_go_at_the_deadline() {
+    let (mut world, address) = World::listening(quick());
+    let (id, mut peer) = world.open(address);
+    peer.send(frame(0x88, b"\x0f\xa0"));
+    assert_eq!(world.frame(&mut peer), (0x88, b"\x0f\xa0".to_vec()));
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Clean), "{closed}");
+    assert_eq!(closed.initiator, Some(Initiator::Peer));
+    world.empty();
+}
+
+#[test]
+fn a_silent_peer_is_pinged_and_then_given_up_with_1011() {
+    let config = Config::builder()
+        .keepalive_interval(Some(Duration::from_millis(100)))
+        .keepalive_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let (mut world, address) = World::listening(config);
+    let (id, mut peer) = world.open(address);
+    for _ in 0..3 {
+        assert_eq!(world.frame(&mut peer), (0x89, Vec::new()));
+        peer.send(frame(0x8a, ""));
+    }
+    assert_eq!(world.frame(&mut peer), (0x89, Vec::new()));
+    let (first, payload) = world.frame(&mut peer);
+    assert_eq!((first, &payload[..2]), (0x88, &1011_u16.to_be_bytes()[..]));
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Timeout(Deadline::Keepalive)), "{closed}");
+    world.empty();
+    assert!(world.rests());
+}
+
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    let config = Config::builder()
+        .keepalive_interval(Some(Duration::from_millis(150)))
+        .keepalive_timeout(Duration::from_millis(150))
+        .build()
+        .unwrap();
+    let (mut world, address) = World::listening(config);
+    let (id, mut peer) = world.open(address);
+    for byte in frame(0x81, "slow but alive") {
+        peer.send([byte]);
+        world.spend(Duration::from_millis(50));
+    }
+    assert_eq!(world.texts(id), ["slow but alive"]);
+    assert!(!peer.receive().contains(&0x89), "it was pinged");
+}
+
+#[test]
+fn an_idle_connection_is_closed_with_1001() {
+    let config = Config::builder().idle_timeout(Some(Duration::from_millis(100))).build().unwrap();
+    let (mut world, address) = World::listening(config);
+    let (id, mut peer) = world.open(address);
+    let (first, payload) = world.frame(&mut peer);
+    assert_eq!((first, &payload[..2]), (0x88, &1001_u16.to_be_bytes()[..]));
+    peer.send(frame(0x88, b"\x03\xe9"));
+    assert!(matches!(world.closed(id).cause, Cause::Clean));
+}
+
+#[test]
+fn an_abort_ends_it_at_once_in_any_phase() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    let _ = world.event_loop.connections().send(id, "lost").unwrap();
+    world.event_loop.connections().abort(id);
+    world.event_loop.connections().abort(id);
+    assert!(matches!(world.closed(id).cause, Cause::Aborted));
+    world.end_of_stream(&mut peer);
+    let (id, mut peer) = world.open(address);
+    world.event_loop.connections().close(id, CloseCode::NORMAL, "");
+    world.event_loop.connections().abort(id);
+    assert!(matches!(world.closed(id).cause, Cause::Aborted));
+    world.end_of_stream(&mut peer);
+    world.empty();
+}
+
+#[test]
+fn a_handler_may_end_others_and_itself() {
+    let (mut world, address) = World::listening(Config::default());
+    let (first, mut a) = world.open(address);
+    let (second, mut b) = world.open(address);
+    let (third, mut c) = world.open(address);
+    a.send(frame(0x81, "all"));
+    let mut ends = Vec::new();
+    world.until("three ends", |world| {
+        world
+            .event_loop
+            .turn(Some(Duration::from_millis(5)), |connections, id, event| match event {
+                wireroom::Event::Message(_) => [second, third, first].into_iter().for_each(|id| connections.abort(id)),
+                wireroom::Event::Closed(closed) => {
+                    assert!(matches!(closed.cause, Cause::Aborted), "{closed}");
+                    assert!(!connections.is_open(id));
+                    ends.push(id);
+                }
+                _ => {}
+            })
+            .unwrap();
+        ends.len() == 3
+    });
+    world.spend(Duration::from_millis(20));
+    for peer in [&mut a, &mut b, &mut c] {
+        world.end_of_stream(peer);
+    }
+    world.empty();
+}
+
+#[test]
+fn what_ends_before_it_opened_is_told_too() {
+    let (mut world, address) = World::listening(quick());
+    // Nothing at all, half a head and then silence, half a head and then the end, a reset.
+    let silent = Peer::connect(address);
+    let mut slow = Peer::connect(address);
+    slow.send(&UPGRADE[..40]);
+    let mut gone = Peer::connect(address);
+    gone.send(&UPGRADE[..40]);
+    gone.stream.shutdown(Shutdown::Write).unwrap();
+    world.until("408", |_| slow.receive().starts_with(b"HTTP/1.1 408 "));
+    drop((silent, slow, gone));
+    world.empty();
+    assert_eq!(world.seen.len(), 3, "{:?}", world.seen);
+    for (id, seen) in &world.seen {
+        let crate::support::Seen::Closed(closed) = seen else { panic!("{id}: {seen:?}") };
+        assert!(matches!(closed.cause, Cause::Handshake(_)), "{closed}");
+    }
+    assert_eq!(world.event_loop.connections().stats().unopened, 3);
+    assert!(world.rests());
+}
