@@ -121,7 +121,7 @@ impl SendQueue {
     /// Queues a shared unit: copied into storage that is there already if it is small, by reference otherwise.
     pub(crate) fn append_unit(&mut self, unit: &Bytes) {
         const COPY_BELOW: usize = 4 * 1024;
-        if !self.wants_storage() && unit.len() < COPY_BELOW && self.last_run_takes(unit.len()) {
+        if !self.wants_storage() && unit.len() < COPY_BELOW {
             self.append(unit);
         } else {
             self.append_shared(&[], unit.clone());

@@ -69,6 +69,10 @@ impl Connection {
     pub(super) fn settle(&mut self) {
         if self.queue.is_empty() {
             self.step(Input::Flushed);
+            // The peer's end was told already: there is nothing to linger for.
+            if self.eof && self.state == State::AwaitingEof {
+                self.step(Input::EndOfStream);
+            }
         }
     }
 

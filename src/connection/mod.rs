@@ -311,7 +311,8 @@ impl Connection {
         let flushed = self.state == State::Flushing && self.queue.is_empty();
         let ended = matches!(self.state, State::AwaitingEof | State::Closed)
             && !self.ending.as_ref().is_some_and(|ending| ending.reported);
-        let released = self.withheld && !self.is_withheld();
+        let reading = matches!(self.state, State::Open | State::AwaitingClose) && !self.paused;
+        let released = reading && self.withheld && !self.is_withheld();
         !self.opened || flushed || ended || released || self.drain_is_due()
     }
 

@@ -82,13 +82,14 @@ impl Timers {
     /// A number has changed that shows the peer's system takes what we send.
     pub(super) fn note_progress(&mut self, progress: u32, now: Instant) {
         if std::mem::replace(&mut self.progress, progress) != progress {
-            self.heard(now);
+            self.resume(now);
         }
     }
 
     /// Our reading goes on after a pause, in which the peer could not be heard.
     pub(super) fn resume(&mut self, now: Instant) {
         self.heard(now);
+        self.message = self.heard;
     }
 
     fn next(&self, config: &Config, keepalive: bool) -> Option<(Tick, Due)> {

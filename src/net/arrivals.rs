@@ -60,7 +60,9 @@ impl EventLoop {
         let opening = Opening { handshake, config, keys, connected: false };
         let phase = Phase::Opening(Box::new(opening));
         let base = self.first_slot();
-        accept::adopt(&mut self.connections, stream, phase, 0, &self.registry, base)
+        let id = accept::adopt(&mut self.connections, stream, phase, 0, &self.registry, base)?;
+        self.tell_of_shutdown(id);
+        Ok(id)
     }
 
     /// Takes over a stream on which the opening handshake is complete, as the server, with bytes that were read behind
@@ -111,7 +113,14 @@ impl EventLoop {
         }
         self.connections.mark_ready(id);
         self.connections.mark_dirty(id);
+        self.tell_of_shutdown(id);
         Ok(id)
+    }
+
+    fn tell_of_shutdown(&mut self, id: ConnId) {
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.tell(id);
+        }
     }
 }
 

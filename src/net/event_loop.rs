@@ -64,7 +64,7 @@ pub struct EventLoop {
     rx: RecvBuffer,
     commands: Receiver<Command>,
     handle: Handle,
-    shutdown: Option<Shutdown>,
+    pub(super) shutdown: Option<Shutdown>,
     /// Lists that are being worked through, kept for their storage.
     working: Vec<ConnId>,
 }
@@ -232,6 +232,14 @@ impl EventLoop {
                 Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
             }
             slot.ready.readable = true;
+            self.connections.mark_ready(id);
+            self.connections.mark_dirty(id);
+            return true;
+        }
+        if event.is_error() && !slot.phase.wants_read() {
+            // A reset, which nobody would learn of by reading while reading is paused.
+            let error = slot.stream.take_error().map_or(io::ErrorKind::ConnectionReset, |error| error.kind());
+            slot.phase.handle_io_error(error);
             self.connections.mark_ready(id);
             self.connections.mark_dirty(id);
             return true;

@@ -35,6 +35,12 @@ impl Shutdown {
         Self { deadline: now + over + within, schedule: schedule.into(), aborted: false }
     }
 
+    /// One that came in meanwhile is told in this turn.
+    pub(super) fn tell(&mut self, id: ConnId) {
+        self.schedule.push_front((self.deadline.min(Instant::now()), id));
+        self.aborted = false;
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         let first = self.schedule.front().map(|(at, _)| *at);
         let deadline = (!self.aborted).then_some(self.deadline);

@@ -65,6 +65,11 @@ impl Stream {
         let _ = either!(self, stream => stream.shutdown(Shutdown::Write));
     }
 
+    /// The error that waits on the socket, if any.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        either!(self, stream => stream.take_error()).ok().flatten()
+    }
+
     /// Has a connection that was begun succeeded (`Some(Ok)`), failed, or not come to an end yet (`None`)?
     pub(super) fn connected(&self) -> Option<io::Result<()>> {
         match either!(self, stream => stream.take_error()) {

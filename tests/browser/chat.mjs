@@ -171,8 +171,10 @@ async function run() {
   await check("Bob's list counts what he has not read in #lobby", async () =>
     (await bob.rooms.getByRole("button", { name: "#lobby" }).locator(".unread").textContent()).startsWith("1"));
   await check("the lobby's message is not shown in #workshop", async () => equal(await bob.sees("Only for the lobby"), false));
-  await check("#workshop's message never reached Ann", async () =>
-    equal([bob.got("Anybody in here?"), ann.got("Only for the lobby"), ann.got("Anybody in here?")], [true, true, false]));
+  await check("#workshop's message never reached Ann, though a later one to #lobby did", async () => {
+    if (!ann.got("Only for the lobby")) return false;
+    equal([bob.got("Anybody in here?"), ann.got("Anybody in here?")], [true, false]);
+  });
   await bob.open("#lobby");
   await check("Bob reads it in #lobby", () => bob.sees("Only for the lobby"));
   await check("and nothing is unread there", async () => (await bob.rooms.locator(".unread").count()) === 0);
@@ -195,8 +197,10 @@ async function run() {
   await check("it reaches Bob", () => bob.sees("Lunch!"));
   await cleo.open("Everyone else");
   await check("it reaches Cleo, who shares no room with Ann", () => cleo.sees("Lunch!"));
-  await check("what was private never reached Cleo", async () =>
-    equal([bob.got("Just between us"), cleo.got("Lunch!"), cleo.got("Just between us")], [true, true, false]));
+  await check("what was private never reached Cleo, though a later shout did", async () => {
+    if (!bob.got("Just between us") || !cleo.got("Lunch!")) return false;
+    equal(cleo.got("Just between us"), false);
+  });
 
   // Text is text.
   const hostile = `<img src=x onerror="alert(1)"><script>alert(2)</script>`;

@@ -174,13 +174,8 @@ impl Endpoint {
 
     pub fn poll_one(&mut self) -> bool {
         let Some(event) = self.connection.poll_event(&mut self.rx, self.now) else { return false };
-        match &event {
-            Event::Message(message) if self.habit == Habit::Echo => {
-                if self.connection.send(*message).is_err() {
-                    self.refused += 1;
-                }
-            }
-            _ => {}
+        if let (Event::Message(message), Habit::Echo) = (&event, self.habit) {
+            self.refused += usize::from(self.connection.send(*message).is_err());
         }
         self.seen.push(event.into());
         true

@@ -1,8 +1,8 @@
 //! Peers that do not read, and owners that do not want to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wireroom::{Cause, Config, Deadline, SendError, SendStatus};
+use wireroom::{Cause, Config, Deadline, Event, SendError, SendStatus};
 
 use crate::support::{Seen, World, frame};
 
@@ -114,22 +114,21 @@ fn a_handler_may_pause_within_a_message_and_what_came_with_it_waits() {
     let (id, mut peer) = world.open(address);
     peer.send([frame(0x81, "one"), frame(0x81, "two"), frame(0x81, "three")].concat());
     let mut heard = Vec::new();
-    while heard.len() < 3 {
-        let before = heard.len();
+    for _ in 0..3 {
         world.event_loop.connections().resume(id);
-        world.until("one more", |world| {
-            let turn = world.event_loop.turn(Some(Duration::from_millis(5)), |connections, id, event| {
-                if let wireroom::Event::Message(message) = event {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(100) {
+            world.turn_with(|connections, id, event| {
+                if let Event::Message(message) = event {
                     heard.push(message.as_text().unwrap_or_default().to_owned());
                     connections.pause(id);
                 }
             });
-            turn.unwrap();
-            heard.len() > before
-        });
-        assert_eq!(heard.len(), before + 1);
+        }
     }
     assert_eq!(heard, ["one", "two", "three"]);
+    // Its echo is not held back by the pause.
+    assert_eq!(world.frame(&mut peer), (0x81, b"one".to_vec()));
 }
 
 #[test]
@@ -146,4 +145,33 @@ fn a_blocked_peer_is_given_up_by_the_keepalive() {
     assert!(matches!(closed.cause, Cause::Timeout(Deadline::Keepalive)), "{closed}");
     world.empty();
     assert!(world.rests());
+}
+
+#[test]
+fn a_paused_connection_that_drains_rests() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    let _ = world.event_loop.connections().send(id, &vec![0; 8 << 20]).unwrap();
+    // Something to withhold.
+    peer.send(frame(0x81, "withheld"));
+    world.spend(Duration::from_millis(30));
+    world.event_loop.connections().pause(id);
+    assert_eq!(world.frame(&mut peer), (0x82, vec![0; 8 << 20]));
+    assert!(world.rests());
+    assert!(world.texts(id).is_empty());
+    world.event_loop.connections().resume(id);
+    assert_eq!(world.frame(&mut peer), (0x81, b"withheld".to_vec()));
+}
+
+#[test]
+fn a_paused_connection_whose_peer_has_reset_ends() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    peer.send(frame(0x81, "never read"));
+    world.until("the echo", |world| world.texts(id).len() == 1 && peer.stream.peek(&mut [0]).is_ok());
+    world.event_loop.connections().pause(id);
+    drop(peer);
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Io(_)), "{closed}");
+    world.empty();
 }

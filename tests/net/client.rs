@@ -12,6 +12,8 @@ use wireroom::{
 
 use crate::support::{Peer, World, loopback};
 
+type IsExpected = fn(&HandshakeError) -> bool;
+
 fn request() -> ClientRequest {
     ClientRequest::new("ws://localhost/").unwrap()
 }
@@ -69,7 +71,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
 
 #[test]
 fn a_bad_answer_is_told_and_the_body_of_a_refusal_is_kept() {
-    let cases: [(&str, fn(&HandshakeError) -> bool); 5] = [
+    let cases: [(&str, IsExpected); 5] = [
         (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: \
              s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",

@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wireroom::{Cause, CloseCode, Config, Deadline, Initiator, ProtocolError};
+use wireroom::{Cause, CloseCode, Config, Deadline, Event, Initiator, ProtocolError};
 
-use crate::support::{Peer, UPGRADE, World, frame};
+use crate::support::{PATIENCE, Peer, UPGRADE, World, frame};
+
+type IsExpected = fn(&ProtocolError) -> bool;
 
 fn quick() -> Config {
     Config::builder()
@@ -81,7 +83,7 @@ fn a_reset_of_a_peer_that_closes_does_not_end_it_twice() {
 #[test]
 fn a_broken_frame_is_answered_with_its_code_and_fails() {
     let big = Config::builder().max_message_size(1_000).build().unwrap();
-    let cases: [(Vec<u8>, u16, fn(&ProtocolError) -> bool); 4] = [
+    let cases: [(Vec<u8>, u16, IsExpected); 4] = [
         (b"\x81\x01x".to_vec(), 1002, |error| *error == ProtocolError::UnmaskedFrame),
         (frame(0x81, b"\xff\xfe"), 1007, |error| *error == ProtocolError::InvalidUtf8),
         (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff".to_vec(), 1009, |error| {
@@ -206,23 +208,17 @@ fn a_handler_may_end_others_and_itself() {
     let (second, mut b) = world.open(address);
     let (third, mut c) = world.open(address);
     a.send(frame(0x81, "all"));
-    let mut ends = Vec::new();
-    world.until("three ends", |world| {
-        world
-            .event_loop
-            .turn(Some(Duration::from_millis(5)), |connections, id, event| match event {
-                wireroom::Event::Message(_) => [second, third, first].into_iter().for_each(|id| connections.abort(id)),
-                wireroom::Event::Closed(closed) => {
-                    assert!(matches!(closed.cause, Cause::Aborted), "{closed}");
-                    assert!(!connections.is_open(id));
-                    ends.push(id);
-                }
-                _ => {}
-            })
-            .unwrap();
-        ends.len() == 3
-    });
-    world.spend(Duration::from_millis(20));
+    let start = Instant::now();
+    while !world.event_loop.connections().is_empty() && start.elapsed() < PATIENCE {
+        world.turn_with(|connections, id, event| match event {
+            Event::Message(_) => [second, third, first].into_iter().for_each(|id| connections.abort(id)),
+            Event::Closed(_) => assert!(!connections.is_open(id)),
+            _ => {}
+        });
+    }
+    for id in [first, second, third] {
+        assert!(matches!(world.closed(id).cause, Cause::Aborted));
+    }
     for peer in [&mut a, &mut b, &mut c] {
         world.end_of_stream(peer);
     }

@@ -70,7 +70,7 @@ fn an_open_connection_moves_in_the_middle_of_a_frame() {
         (&message[..40_000], &message[40_000..], vec![b'm'; 50_000]),
         (&first[..], &frame(0x80, "ments")[4..], b"fragments".to_vec()),
     ] {
-        let (id, mut peer) = if peer.ended { unreachable!() } else { world.open(address) };
+        let (id, mut peer) = world.open(address);
         peer.send(bytes);
         let read = world.event_loop.connections().stats().bytes_received;
         world.until("the bytes", |world| {
@@ -180,6 +180,22 @@ fn a_closing_connection_moves_and_comes_to_its_end_there() {
 }
 
 #[test]
+fn one_that_has_told_its_end_tells_nothing_more_when_it_moves() {
+    let (mut first, address) = World::listening(Config::default());
+    let mut second = World::new();
+    let (id, mut peer) = first.open(address);
+    peer.send(frame(0x88, b"\x03\xe8"));
+    assert!(matches!(first.closed(id).cause, Cause::Clean));
+    // It lingers until the peer has closed too.
+    second.event_loop.adopt(first.event_loop.detach(id).unwrap()).unwrap();
+    second.spend(Duration::from_millis(30));
+    first.end_of_stream(&mut peer);
+    drop(peer);
+    second.empty();
+    assert!(second.seen.is_empty(), "{:?}", second.seen);
+}
+
+#[test]
 fn what_waits_to_be_sent_moves_with_its_connection() {
     let (mut first, address) = World::listening(Config::default());
     let mut second = World::new();
@@ -220,13 +236,7 @@ fn half_a_frame_behind_a_large_message_keeps_a_small_buffer() {
     bytes.extend(&frame(0x81, "half")[..3]);
     let total = UPGRADE.len() as u64 + bytes.len() as u64;
     for part in bytes.chunks(150_000) {
-        world.until("room", |world| {
-            world.turn();
-            std::io::Write::write(&mut peer.stream, &[]).is_ok()
-        });
-        peer.stream.set_nonblocking(false).unwrap();
         peer.send(part);
-        peer.stream.set_nonblocking(true).unwrap();
         world.spend(Duration::from_millis(20));
     }
     world.until("the bytes", |world| world.event_loop.connections().stats().bytes_received == total);

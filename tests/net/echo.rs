@@ -119,6 +119,57 @@ fn a_peer_that_has_said_all_and_closed_its_side_gets_its_echo() {
 }
 
 #[test]
+fn a_slow_reader_that_has_closed_its_side_gets_its_whole_echo() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    let (count, message) = (2_000, frame(0x82, vec![7; 8_000]));
+    let bytes = message.repeat(count);
+    let mut given = 0;
+    let mut echoes = 0;
+    // It writes before it reads, so the server's output is blocked when the end of the stream is in sight.
+    while given < bytes.len() {
+        match peer.stream.write(&bytes[given..]) {
+            Ok(n) => given += n,
+            Err(_) if peer.take_frame().is_some() => echoes += 1,
+            Err(_) => {
+                let mut some = [0; 100_000];
+                let n = std::io::Read::read(&mut peer.stream, &mut some).unwrap_or(0);
+                peer.inbox.extend_from_slice(&some[..n]);
+            }
+        }
+        world.turn();
+    }
+    peer.stream.shutdown(Shutdown::Write).unwrap();
+    world.spend(Duration::from_millis(50));
+    world.until(format!("{count} echoes"), |_| {
+        peer.receive();
+        while peer.take_frame().is_some() {
+            echoes += 1;
+        }
+        echoes == count || peer.ended
+    });
+    assert_eq!(echoes, count, "{:?}", peer.error);
+    assert!(matches!(world.closed(id).cause, Cause::Eof));
+    world.empty();
+}
+
+#[test]
+fn what_waits_for_a_peer_that_has_closed_its_side_still_leaves() {
+    let config = Config::builder().max_send_buffer(32 << 20).high_water_mark(16 << 20).build().unwrap();
+    let (mut world, address) = World::listening(config);
+    let (id, mut peer) = world.open(address);
+    // More than the kernel takes at once, and not enough to pause the reading.
+    let _ = world.event_loop.connections().send(id, &vec![7; 12 << 20]).unwrap();
+    world.spend(Duration::from_millis(30));
+    assert!(world.event_loop.connections().buffered_amount(id) > 0);
+    peer.stream.shutdown(Shutdown::Write).unwrap();
+    world.spend(Duration::from_millis(30));
+    assert_eq!(world.frame(&mut peer), (0x82, vec![7; 12 << 20]));
+    assert!(matches!(world.closed(id).cause, Cause::Eof));
+    world.empty();
+}
+
+#[test]
 fn a_quiet_peer_is_not_starved_by_a_loud_one() {
     let (mut world, address) = World::listening(Config::default());
     world.echoes = false;

@@ -153,6 +153,22 @@ fn many_pipelined_requests_with_large_answers_are_all_answered() {
 }
 
 #[test]
+fn requests_before_the_end_of_the_stream_are_all_answered() {
+    let config = Config::builder().max_requests(100_000).build().unwrap();
+    let (mut world, address, _) = serving(config);
+    let mut peer = Peer::connect(address);
+    // More than one read takes, and more answers than may wait.
+    let count = 12_000;
+    peer.send("GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count));
+    peer.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    world.end_of_stream(&mut peer);
+    let answers = peer.inbox.windows(13).filter(|bytes| bytes == b"HTTP/1.1 200 ").count();
+    assert_eq!(answers, count);
+    assert!(matches!(world.next_closed().cause, Cause::Served));
+    world.empty();
+}
+
+#[test]
 fn plain_http_ends_as_served() {
     let (mut world, address, _) = serving(Config::default());
     let mut peer = Peer::connect(address);

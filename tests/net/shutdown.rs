@@ -101,3 +101,19 @@ fn a_loop_without_connections_is_shut_down_at_once() {
     assert!(world.event_loop.is_shut_down());
     assert!(TcpStream::connect(address).is_err());
 }
+
+#[test]
+fn who_comes_in_after_the_farewells_is_ended_at_the_deadline_too() {
+    let (mut world, address) = World::listening(Config::default());
+    let mut down = World::new();
+    let (id, mut peer) = world.open(address);
+    down.event_loop.shut_down(Duration::ZERO, Duration::from_millis(100)).unwrap();
+    down.turn();
+    down.event_loop.adopt(world.event_loop.detach(id).unwrap()).unwrap();
+    down.until("the end", |down| down.event_loop.is_shut_down());
+    down.end_of_stream(&mut peer);
+    let (id, mut peer) = world.open(address);
+    down.event_loop.adopt(world.event_loop.detach(id).unwrap()).unwrap();
+    down.until("the end", |down| down.event_loop.is_shut_down());
+    down.end_of_stream(&mut peer);
+}

@@ -10,14 +10,15 @@ use std::{
 use wireroom::{Closed, Config, ConnId, Connections, Event, EventLoop, handshake::Verdict, http::Request};
 
 /// Nothing here takes longer, unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// What the loop told of one connection.
+#[allow(dead_code)] // some of it is read in the message of a failure only
 #[derive(Debug)]
-pub enum Seen {
+pub(crate) enum Seen {
     Open,
     Text(String),
     Binary(Vec<u8>),
@@ -28,48 +29,54 @@ pub enum Seen {
     Other,
 }
 
-pub struct World {
-    pub event_loop: EventLoop,
-    pub seen: Vec<(ConnId, Seen)>,
+pub(crate) struct World {
+    pub(crate) event_loop: EventLoop,
+    pub(crate) seen: Vec<(ConnId, Seen)>,
     /// Send each message back.
-    pub echoes: bool,
+    pub(crate) echoes: bool,
 }
 
-pub fn loopback() -> SocketAddr {
+pub(crate) fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
 }
 
-pub fn any(_: ConnId, request: &Request<'_>) -> Verdict {
+pub(crate) fn any(_: ConnId, request: &Request<'_>) -> Verdict {
     request.allow_any_origin()
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::around(EventLoop::new().unwrap())
     }
 
-    pub fn around(event_loop: EventLoop) -> Self {
+    pub(crate) fn around(event_loop: EventLoop) -> Self {
         Self { event_loop, seen: Vec::new(), echoes: true }
     }
 
     /// An echo server at this address.
-    pub fn listening(config: Config) -> (Self, SocketAddr) {
+    pub(crate) fn listening(config: Config) -> (Self, SocketAddr) {
         let mut world = Self::new();
         let address = world.event_loop.listen(loopback(), config, any).unwrap();
         (world, address)
     }
 
     /// One turn of at most five milliseconds.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
+        self.turn_with(|_, _, _| {});
+    }
+
+    /// The same, with a handler.
+    pub(crate) fn turn_with(&mut self, mut handler: impl FnMut(&mut Connections, ConnId, &Event<'_>)) {
         let Self { event_loop, seen, echoes } = self;
         let on_event = |connections: &mut Connections, id: ConnId, event: Event<'_>| {
+            handler(connections, id, &event);
             record(seen, *echoes, connections, id, event);
         };
         event_loop.turn(Some(Duration::from_millis(5)), on_event).unwrap();
     }
 
     /// Turns until `done`.
-    pub fn until(&mut self, what: impl Debug, mut done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn until(&mut self, what: impl Debug, mut done: impl FnMut(&mut Self) -> bool) {
         let start = Instant::now();
         while !done(self) {
             assert!(start.elapsed() < PATIENCE, "{what:?} did not come; seen: {:.2000}", format!("{:?}", self.seen));
@@ -78,7 +85,7 @@ impl World {
     }
 
     /// Turns for this long, whatever comes.
-    pub fn spend(&mut self, time: Duration) {
+    pub(crate) fn spend(&mut self, time: Duration) {
         let start = Instant::now();
         while start.elapsed() < time {
             self.turn();
@@ -86,25 +93,25 @@ impl World {
     }
 
     /// A raw peer on an open connection, and its id here.
-    pub fn open(&mut self, address: SocketAddr) -> (ConnId, Peer<TcpStream>) {
+    pub(crate) fn open(&mut self, address: SocketAddr) -> (ConnId, Peer<TcpStream>) {
         let before = self.seen.len();
         let mut peer = Peer::connect(address);
         peer.send(UPGRADE);
         let head = self.head(&mut peer);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        let opened = self.seen[before..].iter().filter(|(_, seen)| matches!(seen, Seen::Open));
-        (opened.last().unwrap().0, peer)
+        let opened = self.seen[before..].iter().rfind(|(_, seen)| matches!(seen, Seen::Open));
+        (opened.unwrap().0, peer)
     }
 
     /// Takes one HTTP head out of what the peer has received.
-    pub fn head(&mut self, peer: &mut Peer<impl Socket>) -> String {
+    pub(crate) fn head(&mut self, peer: &mut Peer<impl Socket>) -> String {
         self.until("a head", |_| peer.receive().windows(4).any(|bytes| bytes == b"\r\n\r\n"));
         let length = peer.inbox.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
         String::from_utf8(peer.inbox.drain(..length).collect()).unwrap()
     }
 
     /// Takes one frame out of what the peer has received: first byte and payload.
-    pub fn frame(&mut self, peer: &mut Peer<impl Socket>) -> (u8, Vec<u8>) {
+    pub(crate) fn frame(&mut self, peer: &mut Peer<impl Socket>) -> (u8, Vec<u8>) {
         let mut frame = None;
         self.until("a frame", |_| {
             peer.receive();
@@ -115,7 +122,7 @@ impl World {
     }
 
     /// Until the peer has received the end of the stream.
-    pub fn end_of_stream(&mut self, peer: &mut Peer<impl Socket>) {
+    pub(crate) fn end_of_stream(&mut self, peer: &mut Peer<impl Socket>) {
         self.until("the end of the stream", |_| {
             peer.receive();
             peer.ended
@@ -123,7 +130,7 @@ impl World {
     }
 
     /// How this connection ended; there has to be exactly one end, and nothing behind it.
-    pub fn closed(&mut self, id: ConnId) -> &Closed {
+    pub(crate) fn closed(&mut self, id: ConnId) -> &Closed {
         self.until(format!("the end of {id}"), |world| world.ends(id) > 0);
         self.spend(Duration::from_millis(20));
         assert_eq!(self.ends(id), 1, "{:?}", self.seen);
@@ -133,23 +140,23 @@ impl World {
     }
 
     /// The last connection that came to an end.
-    pub fn next_closed(&mut self) -> &Closed {
+    pub(crate) fn next_closed(&mut self) -> &Closed {
         self.until("an end", |world| world.seen.iter().any(|(_, seen)| matches!(seen, Seen::Closed(_))));
         let id = self.seen.iter().rfind(|(_, seen)| matches!(seen, Seen::Closed(_))).unwrap().0;
         self.closed(id)
     }
 
-    pub fn ends(&self, id: ConnId) -> usize {
+    pub(crate) fn ends(&self, id: ConnId) -> usize {
         self.seen.iter().filter(|(of, seen)| *of == id && matches!(seen, Seen::Closed(_))).count()
     }
 
     /// Until no connection is left.
-    pub fn empty(&mut self) {
+    pub(crate) fn empty(&mut self) {
         self.until("an empty loop", |world| world.event_loop.connections().is_empty());
     }
 
     /// The turns of a loop with nothing to do all wait: true when it does not spin.
-    pub fn rests(&mut self) -> bool {
+    pub(crate) fn rests(&mut self) -> bool {
         let (start, mut turns) = (Instant::now(), 0);
         while start.elapsed() < Duration::from_millis(200) {
             self.turn();
@@ -158,7 +165,7 @@ impl World {
         turns < 100
     }
 
-    pub fn texts(&self, id: ConnId) -> Vec<&str> {
+    pub(crate) fn texts(&self, id: ConnId) -> Vec<&str> {
         let texts = self.seen.iter().filter(|(of, _)| *of == id);
         texts.filter_map(|(_, seen)| if let Seen::Text(text) = seen { Some(&**text) } else { None }).collect()
     }
@@ -185,7 +192,7 @@ fn record(seen: &mut Vec<(ConnId, Seen)>, echoes: bool, connections: &mut Connec
     seen.push((id, told));
 }
 
-pub trait Socket: Read + Write {
+pub(crate) trait Socket: Read + Write {
     fn do_not_block(&self);
 }
 
@@ -203,17 +210,17 @@ impl Socket for std::os::unix::net::UnixStream {
 }
 
 /// The other end of a socket, of which nothing is hidden.
-pub struct Peer<S> {
-    pub stream: S,
+pub(crate) struct Peer<S> {
+    pub(crate) stream: S,
     /// Received and not taken yet.
-    pub inbox: Vec<u8>,
+    pub(crate) inbox: Vec<u8>,
     /// The stream has ended, one way or the other.
-    pub ended: bool,
-    pub error: Option<io::ErrorKind>,
+    pub(crate) ended: bool,
+    pub(crate) error: Option<io::ErrorKind>,
 }
 
 impl Peer<TcpStream> {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         Self::new(stream)
@@ -221,18 +228,18 @@ impl Peer<TcpStream> {
 }
 
 impl<S: Socket> Peer<S> {
-    pub fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         stream.do_not_block();
         Self { stream, inbox: Vec::new(), ended: false, error: None }
     }
 
     /// Sends what the kernel's buffers have room for.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
     /// Reads what is there.
-    pub fn receive(&mut self) -> &[u8] {
+    pub(crate) fn receive(&mut self) -> &[u8] {
         let mut bytes = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut bytes) {
@@ -248,7 +255,7 @@ impl<S: Socket> Peer<S> {
         }
     }
 
-    pub fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(crate) fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let bytes = &self.inbox;
         let (header, length) = match *bytes.get(1)? {
             126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap()))),
@@ -263,7 +270,7 @@ impl<S: Socket> Peer<S> {
 }
 
 /// A client's frame. The masking key is such that a mistake in it shows.
-pub fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let payload = payload.as_ref();
     let mut frame = vec![first];
@@ -285,7 +292,8 @@ pub fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// Runs the test of this name alone in a process of its own, where it finds `WIREROOM_ALONE` set: for what is counted
 /// per process. `limit` is a shell command that comes first. Answers the child, to be waited for.
-pub fn alone(test: &str, limit: &str) -> Alone {
+#[cfg(target_os = "linux")]
+pub(crate) fn alone(test: &str, limit: &str) -> Alone {
     let exe = std::env::current_exe().unwrap();
     let child = std::process::Command::new("sh")
         .args(["-c", &format!("{limit} exec \"$0\" --exact {test} --nocapture --test-threads 1")])
@@ -298,15 +306,18 @@ pub fn alone(test: &str, limit: &str) -> Alone {
     Alone(child)
 }
 
-pub fn is_alone() -> bool {
+#[cfg(target_os = "linux")]
+pub(crate) fn is_alone() -> bool {
     std::env::var_os("WIREROOM_ALONE").is_some()
 }
 
 /// A child process that does not outlive its test.
-pub struct Alone(pub std::process::Child);
+#[cfg(target_os = "linux")]
+pub(crate) struct Alone(pub(crate) std::process::Child);
 
+#[cfg(target_os = "linux")]
 impl Alone {
-    pub fn succeeds(mut self) {
+    pub(crate) fn succeeds(mut self) {
         let start = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -321,6 +332,7 @@ impl Alone {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Drop for Alone {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -330,6 +342,6 @@ impl Drop for Alone {
 
 /// Descriptors of this process.
 #[cfg(target_os = "linux")]
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
