@@ -63,6 +63,7 @@ struct Urgent {
     sent: usize,
     units: usize,
     last: usize,
+    last_coalesces: bool,
 }
 
 impl SendQueue {
@@ -102,7 +103,8 @@ impl SendQueue {
         };
         if let Run::Lent { storage, .. } = last {
             let before = storage.len();
-            storage.reserve(additional);
+            // A little more, so that the answers to Pings behind a large message share its run.
+            storage.reserve(additional + additional / 16);
             write(storage);
             self.len += storage.len().saturating_sub(before);
         }
@@ -129,18 +131,21 @@ impl SendQueue {
     }
 
     /// Queues one unit ahead of all that has not been started. `length_of` tells a unit's length from its first
-    /// bytes. Once more than a few wait, `unit` takes the place of the last one that has not been started.
-    pub(crate) fn overtake(&mut self, unit: &[u8], length_of: fn(&[u8]) -> usize) {
+    /// bytes. Once more than a few wait, a unit that `coalesces` takes the place of the last one, if that does too and
+    /// has not been started.
+    pub(crate) fn overtake(&mut self, unit: &[u8], coalesces: bool, length_of: fn(&[u8]) -> usize) {
         if self.urgent.is_none() {
             let after = self.front.started_remains(length_of);
             self.urgent = Some(Box::new(Urgent { after, ..Urgent::default() }));
         }
         let Some(urgent) = &mut self.urgent else { return };
-        if urgent.units >= MAX_URGENT && urgent.last >= urgent.sent {
+        let replaces = coalesces && urgent.last_coalesces && urgent.units >= MAX_URGENT;
+        if replaces && urgent.last >= urgent.sent {
             urgent.bytes.truncate(urgent.last);
             urgent.units -= 1;
         }
         urgent.last = urgent.bytes.len();
+        urgent.last_coalesces = coalesces;
         urgent.units += 1;
         urgent.bytes.extend_from_slice(unit);
     }
@@ -193,7 +198,9 @@ impl SendQueue {
     fn last_run_takes(&self, additional: usize) -> bool {
         let last = self.rest.as_ref().and_then(|rest| rest.back()).unwrap_or(&self.front);
         match last {
-            Run::Lent { storage, .. } => storage.is_empty() || storage.len() + additional <= RUN,
+            Run::Lent { storage, .. } => {
+                storage.is_empty() || storage.len() + additional <= RUN.max(storage.capacity())
+            }
             Run::Shared { .. } => false,
         }
     }
@@ -433,8 +440,8 @@ mod tests {
             let mut queue = SendQueue::new();
             queue.append(b"\x03ab\x04cde\x05fghi");
             queue.advance(sent);
-            queue.overtake(b"\x02!", length_of);
-            queue.overtake(b"\x02?", length_of);
+            queue.overtake(b"\x02!", true, length_of);
+            queue.overtake(b"\x02?", true, length_of);
             let out = drain(&mut queue, 2);
             let boundary = [0, 3, 7, 12].into_iter().find(|at| *at >= sent).unwrap();
             let mut expected = b"\x03ab\x04cde\x05fghi".to_vec();
@@ -448,20 +455,20 @@ mod tests {
         let mut queue = SendQueue::new();
         queue.append_shared(b"HH", Bytes::from_static(b"payload"));
         queue.advance(1);
-        queue.overtake(b"\x02!", length_of);
+        queue.overtake(b"\x02!", true, length_of);
         assert_eq!(drain(&mut queue, 3), b"Hpayload\x02!");
 
         queue.append(b"HTTP/1.1");
         queue.seal();
         queue.append(b"\x02a");
         queue.advance(3);
-        queue.overtake(b"\x02!", length_of);
+        queue.overtake(b"\x02!", true, length_of);
         assert_eq!(drain(&mut queue, 3), b"P/1.1\x02!\x02a");
 
         queue.append(b"HTTP/1.1");
         queue.seal();
         queue.advance(0);
-        queue.overtake(b"\x02!", length_of);
+        queue.overtake(b"\x02!", true, length_of);
         assert_eq!(drain(&mut queue, 3), b"HTTP/1.1\x02!");
     }
 
@@ -471,7 +478,7 @@ mod tests {
         queue.append(b"\x03ab");
         queue.advance(1);
         for i in 0..100_000u32 {
-            queue.overtake(&[2, i as u8], length_of);
+            queue.overtake(&[2, i as u8], true, length_of);
         }
         assert_eq!(queue.len(), 2 + 2 * MAX_URGENT);
         assert!(drain(&mut queue, 5).ends_with(&[2, (99_999u32) as u8]));

@@ -1,12 +1,15 @@
 //! The closing handshake (RFC 6455 sections 5.5.1, 7.1) as one pure table.
 //!
-//! | | local close | peer's Close | data, ping, pong | protocol error | flushed | end of stream | deadline | dead peer | abort |
-//! |---|---|---|---|---|---|---|---|---|---|
-//! | **Open** | Close, AwaitingClose | echo, Flushing | deliver; pong | Close(code), Flushing | - | Closed | - | Close(1011), Closed | Closed |
-//! | **AwaitingClose** | - | Flushing | deliver; pong | Flushing | - | Closed | Closed | Closed | Closed |
-//! | **Flushing** | - | discard | discard | discard | AwaitingEof | Closed | Closed | Closed | Closed |
-//! | **AwaitingEof** | - | discard | discard | discard | - | Closed | Closed | Closed | Closed |
-//! | **Closed** | - | discard | discard | discard | - | - | - | - | - |
+//! | | local close | peer's Close | data, ping, pong | protocol error | flushed | half-closed | end of stream | deadline | dead peer | abort |
+//! |---|---|---|---|---|---|---|---|---|---|---|
+//! | **Open** | Close, AwaitingClose | echo, Flushing | deliver; pong | Close(code), Flushing | - | Flushing | Closed | - | Close(1011), Closed | Closed |
+//! | **AwaitingClose** | - | Flushing | deliver; pong | Flushing | - | Flushing | Closed | Closed | Closed | Closed |
+//! | **Flushing** | - | discard | discard | discard | AwaitingEof | - | Closed | Closed | Closed | Closed |
+//! | **AwaitingEof** | - | discard | discard | discard | - | - | Closed | Closed | Closed | Closed |
+//! | **Closed** | - | discard | discard | discard | - | - | - | - | - | - |
+//!
+//! Half-closed is an end of the stream while output waits: the peer may have closed its side only, so what was accepted
+//! still leaves, within the close deadline.
 
 /// Where the closing handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(crate) enum Input {
     Data,
     ProtocolError,
     Flushed,
+    /// The peer's stream has ended, and output waits.
+    HalfClosed,
     EndOfStream,
     Deadline,
     DeadPeer,
@@ -61,10 +66,11 @@ impl State {
             (S::Open, I::Deadline) => (self, O::Nothing),
             (S::AwaitingClose, I::PeerClose | I::ProtocolError) => (S::Flushing, O::Nothing),
             (S::Open | S::AwaitingClose, I::Data) => (self, O::Deliver),
+            (S::Open | S::AwaitingClose, I::HalfClosed) => (S::Flushing, O::Nothing),
             (S::Flushing, I::Flushed) => (S::AwaitingEof, O::Nothing),
             (S::Closed, I::EndOfStream | I::Deadline | I::DeadPeer | I::Abort) => (self, O::Nothing),
             (_, I::EndOfStream | I::Deadline | I::DeadPeer | I::Abort) => (S::Closed, O::Nothing),
-            (_, I::LocalClose | I::Flushed) => (self, O::Nothing),
+            (_, I::LocalClose | I::Flushed | I::HalfClosed) => (self, O::Nothing),
             (_, I::PeerClose | I::Data | I::ProtocolError) => (self, O::Discard),
         }
     }
@@ -82,6 +88,7 @@ mod tests {
             I::Data,
             I::ProtocolError,
             I::Flushed,
+            I::HalfClosed,
             I::EndOfStream,
             I::Deadline,
             I::DeadPeer,
@@ -95,6 +102,7 @@ mod tests {
                 (stays, O::Discard),
                 (stays, O::Discard),
                 (flushed, O::Nothing),
+                (stays, O::Nothing),
                 (gone, O::Nothing),
                 (gone, O::Nothing),
                 (gone, O::Nothing),
@@ -110,6 +118,7 @@ mod tests {
                     (S::Open, O::Deliver),
                     (S::Flushing, O::SendClose),
                     (S::Open, O::Nothing),
+                    (S::Flushing, O::Nothing),
                     (S::Closed, O::Nothing),
                     (S::Open, O::Nothing),
                     (S::Closed, O::SendClose),
@@ -124,6 +133,7 @@ mod tests {
                     (S::AwaitingClose, O::Deliver),
                     (S::Flushing, O::Nothing),
                     (S::AwaitingClose, O::Nothing),
+                    (S::Flushing, O::Nothing),
                     (S::Closed, O::Nothing),
                     (S::Closed, O::Nothing),
                     (S::Closed, O::Nothing),

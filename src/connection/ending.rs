@@ -24,6 +24,8 @@ pub(super) struct Ending {
 impl Connection {
     pub(super) fn close_with(&mut self, frame: CloseFrame, now: Instant) {
         if self.step(Input::LocalClose) == Output::SendClose {
+            // The peer's answer has to be read.
+            self.paused = false;
             self.timers.begin_close(now, &self.config);
             self.queue_close(frame, Initiator::Local);
         }
@@ -50,6 +52,17 @@ impl Connection {
         }
         self.ending().cause.get_or_insert(Cause::Failed(error));
         self.settle();
+    }
+
+    /// The stream has ended and its last message was delivered. What waits still leaves, within the closing deadline:
+    /// the peer may have closed its side only.
+    pub(super) fn peer_is_silent(&mut self, now: Instant) {
+        if self.queue.is_empty() {
+            return self.end(Input::EndOfStream, Cause::Eof);
+        }
+        self.timers.begin_close(now, &self.config);
+        self.step(Input::HalfClosed);
+        self.ending().cause.get_or_insert(Cause::Eof);
     }
 
     pub(super) fn end(&mut self, input: Input, cause: Cause) {

@@ -130,6 +130,7 @@ impl Connection {
         now: Instant,
     ) -> Self {
         queue.seal();
+        let control_waits = !queue.is_empty();
         Self {
             queue,
             decoder: Decoder::new(keys.is_none(), config.streaming()),
@@ -139,7 +140,8 @@ impl Connection {
             opened: false,
             paused: false,
             withheld: false,
-            control_waits: false,
+            // Nothing overtakes what was queued before the connection was open.
+            control_waits,
             drain_owed: false,
             eof: false,
             writing: None,
@@ -200,7 +202,7 @@ impl Connection {
                     return Some(Event::Ping(rx.slice(payload)));
                 }
                 Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
-                Ok(None) if self.eof => self.end(Input::EndOfStream, Cause::Eof),
+                Ok(None) if self.eof => self.peer_is_silent(now),
                 Ok(None) => return None,
                 Err(error) => self.fail(error, now),
             }
@@ -269,7 +271,7 @@ impl Connection {
     }
 
     /// Hands out no more messages until [`Connection::resume`]. The keepalive deadline is suspended with it: a peer
-    /// that is not listened to cannot show that it lives.
+    /// that is not listened to cannot show that it lives. [`Connection::close`] ends the pause.
     pub fn pause(&mut self) {
         self.paused = true;
     }
@@ -354,7 +356,7 @@ impl Connection {
     /// The connection has a new owner, who is told with [`Event::Open`].
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn announce(&mut self) {
-        self.opened = false;
+        self.opened = self.ending.as_ref().is_some_and(|ending| ending.reported);
     }
 
     /// Backpressure works both ways: from the high-water mark down to the low one nothing is read from the peer.

@@ -143,7 +143,7 @@ impl Connection {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());
             let mask = self.keys.as_mut().map(|keys| (keys.0)());
             encode(&mut frame, true, opcode, mask, payload);
-            self.queue.overtake(&frame, FrameHeader::frame_length);
+            self.queue.overtake(&frame, opcode == Opcode::Pong, FrameHeader::frame_length);
         } else {
             self.control_waits = true;
             self.append_frame(opcode, payload);

@@ -136,7 +136,7 @@ fn masking_keys() -> io::Result<MaskingKeys> {
                 // It worked a moment ago. Keys that the peer has seen must not come again: these come from SipHash
                 // under a key that the standard library got from the same source.
                 for key in keys.as_chunks_mut::<8>().0 {
-                    *key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &*key).to_ne_bytes();
+                    *key = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), *key).to_ne_bytes();
                 }
             }
         }

@@ -189,7 +189,7 @@ impl Connections {
 
     /// Answers a request that `verify` deferred: accepts it, or responds. False when none waits under this id.
     pub fn answer(&mut self, id: ConnId, verdict: impl Into<Verdict>) -> bool {
-        let now = self.now;
+        let now = Instant::now();
         if self.deferred(id).is_none() {
             return false;
         }
@@ -210,12 +210,14 @@ impl Connections {
     ///
     /// When the connection has gone, streams nothing, or its queue is full.
     pub fn stream(&mut self, id: ConnId, bytes: &[u8]) -> Result<StreamStatus, StreamError> {
-        let now = self.now;
+        let now = Instant::now();
         self.mark_dirty(id);
-        match self.slots.get_mut(id).map(|slot| &mut slot.phase) {
+        let streamed = match self.slots.get_mut(id).map(|slot| &mut slot.phase) {
             Some(Phase::Serving { handshake, config }) => handshake.stream(bytes, config.max_send_buffer(), now),
             _ => Err(StreamError::NotStreaming),
-        }
+        };
+        self.plan(id);
+        streamed
     }
 
     /// Ends a streamed body.
@@ -224,7 +226,7 @@ impl Connections {
     ///
     /// When nothing is streamed under this id.
     pub fn finish(&mut self, id: ConnId) -> Result<(), StreamError> {
-        let now = self.now;
+        let now = Instant::now();
         self.mark_ready(id);
         self.mark_dirty(id);
         match self.slots.get_mut(id).map(|slot| &mut slot.phase) {

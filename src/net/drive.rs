@@ -82,7 +82,7 @@ fn read_and_deliver(
     loop {
         deliver(connections, id, rx, verify.as_deref_mut(), on_event);
         let Some(slot) = connections.slots.get_mut(id) else { return };
-        if !slot.phase.wants_read() && slot.ready.read_closed && matches!(slot.phase, Phase::Serving { .. }) {
+        if slot.ready.read_closed && slot.phase.owes_an_answer() {
             // Whoever hangs up while an answer is due, or is streamed, is told of here: nothing is read then.
             slot.phase.handle_eof();
             slot.ready.read_closed = false;

@@ -232,6 +232,7 @@ impl EventLoop {
                 Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
             }
             slot.ready.readable = true;
+            slot.ready.read_closed |= event.is_read_closed();
             self.connections.mark_ready(id);
             self.connections.mark_dirty(id);
             return true;

@@ -81,6 +81,14 @@ impl Phase {
         }
     }
 
+    /// An answer is deferred or streamed: nothing is read, and the peer waits.
+    pub(super) fn owes_an_answer(&self) -> bool {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.deferred().is_some() || handshake.is_streaming(),
+            _ => false,
+        }
+    }
+
     pub(super) fn wants_poll(&self) -> bool {
         match self {
             Phase::Serving { handshake, .. } => handshake.transport() == Transport::Close,
