@@ -3,6 +3,7 @@
 //! `table` has a test for each line of the table of `wireroom::rooms`. The clients are plain `TcpStream`s that write frames by
 //! hand: what is compared is bytes.
 
+#![allow(clippy::disallowed_methods)] // sockets have a clock
 #![cfg(feature = "rooms")]
 
 #[path = "rooms/stage.rs"]

@@ -85,8 +85,9 @@ settings! {
     /// Bytes that may wait to be sent. A message is taken whole while fewer wait; otherwise `send` answers
     /// [`SendError::BufferFull`](crate::SendError::BufferFull). Default 16 MiB.
     max_send_buffer: usize = 16 << 20, |config, n| n >= config.high_water_mark, "at least high_water_mark";
-    /// Above so many waiting bytes `send` answers [`SendStatus::Backpressure`](crate::SendStatus::Backpressure), and
-    /// nothing more is read from this peer. Default 256 KiB.
+    /// Above so many waiting bytes `send` answers [`SendStatus::Backpressure`](crate::SendStatus::Backpressure). When so
+    /// many of them were sent in answer to this peer (while one of its events was handled), nothing more is read from it.
+    /// Default 256 KiB.
     high_water_mark: usize = 256 << 10, |_, n| n > 0, "at least 1 byte";
     /// At so few waiting bytes the pressure is off: [`Event::Drain`](crate::Event::Drain), and reading goes on.
     /// Default 64 KiB.

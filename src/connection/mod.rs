@@ -30,6 +30,7 @@
 //! 4. sleep until the socket is ready or [`Connection::poll_timeout`], then call [`Connection::handle_timeout`];
 //! 5. do with the socket what [`Connection::transport`] says.
 
+mod backpressure;
 mod closing;
 mod config;
 mod ending;
@@ -37,7 +38,7 @@ mod event;
 mod send;
 mod timers;
 
-use std::{fmt, io, sync::Arc, time::Instant};
+use std::{fmt, io, num::NonZeroU32, sync::Arc, time::Instant};
 
 use closing::{Input, Output, State};
 use ending::Ending;
@@ -91,8 +92,12 @@ pub struct Connection {
     opened: bool,
     /// The caller wants no more messages for now.
     paused: bool,
-    /// Too much waits to be sent: nothing more is read from this peer.
+    /// Too many answers wait to be sent: nothing more is read from this peer.
     withheld: bool,
+    /// Waiting bytes that were queued in answer to the peer, by the handling of its events.
+    answers: u32,
+    /// What waited when the last event was handed out.
+    before: Option<NonZeroU32>,
     /// A control frame waits in line: the next one must not overtake it.
     control_waits: bool,
     /// A send answered with backpressure: `Event::Drain` is owed.
@@ -140,6 +145,8 @@ impl Connection {
             opened: false,
             paused: false,
             withheld: false,
+            answers: 0,
+            before: None,
             // Nothing overtakes what was queued before the connection was open.
             control_waits,
             drain_owed: false,
@@ -160,6 +167,7 @@ impl Connection {
         if !std::mem::replace(&mut self.opened, true) {
             return Some(Event::Open);
         }
+        self.count_answers();
         self.settle();
         if self.drain_is_due() {
             self.drain_owed = false;
@@ -173,6 +181,7 @@ impl Connection {
             if self.paused || self.withholds() {
                 return None;
             }
+            self.note_waiting();
             match self.decoder.decode(rx, &self.config.decoder_limits()) {
                 Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => {
                     self.timers.message();
@@ -203,7 +212,10 @@ impl Connection {
                 }
                 Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
                 Ok(None) if self.eof => self.peer_is_silent(now),
-                Ok(None) => return None,
+                Ok(None) => {
+                    self.before = None;
+                    return None;
+                }
                 Err(error) => self.fail(error, now),
             }
         }
@@ -224,8 +236,9 @@ impl Connection {
 
     /// Time has passed; call it when [`Connection::poll_timeout`] is due. Too early or too often does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.withheld {
-            // Nothing is read from the peer, so the bytes that its system takes from us are its sign of life.
+        if self.withheld || self.queue.is_blocked() {
+            // Its Pong waits behind what we do not read, or our Ping behind what it does not: the bytes that its system
+            // takes from us are its sign of life.
             self.timers.note_progress(self.queue.progress(), now);
         }
         match self.timers.expire(&self.config, !self.paused, now) {
@@ -357,22 +370,6 @@ impl Connection {
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn announce(&mut self) {
         self.opened = self.ending.as_ref().is_some_and(|ending| ending.reported);
-    }
-
-    /// Backpressure works both ways: from the high-water mark down to the low one nothing is read from the peer.
-    fn withholds(&mut self) -> bool {
-        self.withheld = self.is_withheld();
-        self.withheld
-    }
-
-    fn is_withheld(&self) -> bool {
-        let waiting = self.queue.len();
-        let mark = if self.withheld { self.config.low_water_mark() } else { self.config.high_water_mark() };
-        waiting > mark
-    }
-
-    fn drain_is_due(&self) -> bool {
-        self.drain_owed && self.state == State::Open && self.queue.len() <= self.config.low_water_mark()
     }
 
     fn check_open(&self) -> Result<(), SendError> {

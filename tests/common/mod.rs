@@ -151,6 +151,15 @@ pub fn config(set: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Config {
 }
 
 impl Endpoint {
+    /// The peer sends a message of `size` bytes, and the answer to it, as large, waits.
+    pub fn answer(&mut self, size: usize) {
+        let habit = std::mem::replace(&mut self.habit, Habit::Echo);
+        self.receive_frame(0x82, &vec![0; size]);
+        self.poll();
+        self.habit = habit;
+        self.take_seen();
+    }
+
     /// An open connection; its `Open` has been seen and taken.
     pub fn new(role: Role, config: impl Into<Arc<Config>>) -> Self {
         Self::at(role, config, start())

@@ -151,12 +151,19 @@ fn a_blocked_peer_is_given_up_by_the_keepalive() {
 fn a_paused_connection_that_drains_rests() {
     let (mut world, address) = World::listening(Config::default());
     let (id, mut peer) = world.open(address);
-    let _ = world.event_loop.connections().send(id, &vec![0; 8 << 20]).unwrap();
-    // Something to withhold.
+    // Echoes that wait, and something to withhold behind them.
+    let mut echoes = 0;
+    while world.event_loop.connections().buffered_amount(id) <= 256 << 10 {
+        peer.send(frame(0x82, vec![0; 64 << 10]));
+        echoes += 1;
+        world.spend(Duration::from_millis(2));
+    }
     peer.send(frame(0x81, "withheld"));
     world.spend(Duration::from_millis(30));
     world.event_loop.connections().pause(id);
-    assert_eq!(world.frame(&mut peer), (0x82, vec![0; 8 << 20]));
+    for _ in 0..echoes {
+        assert_eq!(world.frame(&mut peer), (0x82, vec![0; 64 << 10]));
+    }
     assert!(world.rests());
     assert!(world.texts(id).is_empty());
     world.event_loop.connections().resume(id);
