@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl EventLoop {
-    /// Connects as a client. [`Event::Open`] follows, or [`Event::Closed`] with the reason, within
+    /// Connects as a client. [`Event::Open`](crate::Event::Open) follows, or [`Event::Closed`](crate::Event::Closed) with the reason, within
     /// `Config::handshake_timeout`.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl EventLoop {
 
     /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
     /// upgraded are answered by the listener of the same rank as in its old loop, so set the loops up alike. One that is
-    /// open announces itself under its new id with [`Event::Open`].
+    /// open announces itself under its new id with [`Event::Open`](crate::Event::Open).
     ///
     /// # Errors
     ///
