@@ -6,7 +6,7 @@
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use lexopt::prelude::*;
-use wireroom::{Config, ConnMap, Event, EventLoop, PreparedMessage, handshake::Verdict};
+use wireroom::{Config, ConnMap, Event, EventLoop, PreparedMessage, handshake::Verdict, http::Request};
 
 const USAGE: &str = "\
 usage: echo [--listen ADDRESS] [--max-message-size BYTES] [--handshake-timeout SECONDS] [--close-timeout SECONDS]
@@ -14,7 +14,14 @@ usage: echo [--listen ADDRESS] [--max-message-size BYTES] [--handshake-timeout S
 
 Any Origin is accepted unless --allow-origin names some; `null` can be named too.";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("echo: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut listen: SocketAddr = ([127, 0, 0, 1], 9001).into();
     let mut config = Config::builder();
     let (mut origins, mut subprotocols) = (Vec::new(), Vec::new());
@@ -41,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut event_loop = EventLoop::new()?;
     let wants_broadcast = std::rc::Rc::new(std::cell::RefCell::new(ConnMap::new()));
     let note = wants_broadcast.clone();
-    let address = event_loop.listen(listen, config.build()?, move |id, request| {
+    let verify = move |id, request: &Request<'_>| {
         if request.path() == "/broadcast" {
             note.borrow_mut().insert(id, ());
         }
@@ -53,7 +60,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             (Verdict::Accept(acceptance), Some(subprotocol)) => acceptance.subprotocol(subprotocol).into(),
             (verdict, _) => verdict,
         }
-    })?;
+    };
+    let address = event_loop
+        .listen(listen, config.build()?, verify)
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("listening on {address}");
 
     // 2. Turn for ever. What is queued in a turn leaves at its end, in one write per connection.
