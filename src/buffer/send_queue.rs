@@ -435,6 +435,18 @@ mod tests {
     }
 
     #[test]
+    fn small_shared_units_cost_their_bytes_and_no_run_each() {
+        let mut queue = SendQueue::new();
+        let unit = Bytes::from_static(b"\x03ab");
+        for _ in 0..10_000 {
+            queue.append_unit(&unit);
+        }
+        assert_eq!(queue.len(), 30_000);
+        assert_eq!(queue.rest.as_ref().map_or(0, |rest| rest.len()), 1);
+        assert_eq!(drain(&mut queue, 999), b"\x03ab".repeat(10_000));
+    }
+
+    #[test]
     fn urgent_units_leave_at_the_boundary_of_the_started_unit() {
         for sent in 0..=12 {
             let mut queue = SendQueue::new();

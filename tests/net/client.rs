@@ -140,3 +140,21 @@ fn an_abort_before_it_is_open_ends_it_at_once() {
     let mut server = Peer::new(listener.accept().unwrap().0);
     world.end_of_stream(&mut server);
 }
+
+#[test]
+fn an_answer_whose_end_comes_with_the_connection_is_told_at_once() {
+    let listener = TcpListener::bind(loopback()).unwrap();
+    let mut world = World::new();
+    let id = world.event_loop.connect(listener.local_addr().unwrap(), request(), Config::default()).unwrap();
+    // All of it is there before the loop looks for the first time.
+    let (stream, _) = listener.accept().unwrap();
+    let mut server = Peer::new(stream);
+    server.send("HTTP/1.1 503 Service Unavailable\r\n\r\nfull");
+    server.stream.shutdown(Shutdown::Write).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    let closed = world.closed(id);
+    let told = matches!(&closed.cause, Cause::Handshake(HandshakeError::Refused(refusal)) if refusal.body() == b"full");
+    assert!(told, "{closed}");
+    assert!(began.elapsed() < Duration::from_secs(2), "not by the deadline of the handshake: {:?}", began.elapsed());
+}

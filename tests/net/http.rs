@@ -302,3 +302,22 @@ fn the_bytes_of_a_request_that_was_refused_are_no_frames() {
     world.next_closed();
     assert_eq!(world.seen.len(), 1);
 }
+
+#[test]
+fn a_streamed_answer_that_nobody_takes_ends_at_its_deadline() {
+    let config = Config::builder().response_timeout(Duration::from_millis(200)).build().unwrap();
+    let (mut world, address, last) = serving(config);
+    let mut peer = Peer::connect(address);
+    peer.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.until("the request", |_| last.get().is_some());
+    let id = last.get().unwrap();
+    world.spend(Duration::from_millis(300)); // quiet for longer than the deadline, and nothing is owed
+    // More than the kernel holds, to a peer that does not read.
+    for _ in 0..240 {
+        let _ = world.event_loop.connections().stream(id, &[b'x'; 65_536]);
+        world.spend(Duration::from_millis(1));
+    }
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Handshake(_)), "{closed}");
+    world.empty();
+}
