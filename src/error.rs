@@ -8,8 +8,8 @@ use crate::frame::CloseCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// 5.2: a reserved bit without an extension that gives it meaning.
-    #[error("reserved bits {0:#05b} are set and no extension was negotiated that uses them (RFC 6455 section 5.2)")]
+    /// 5.2: a reserved bit without an extension that gives it meaning, or on a frame where it gives it none.
+    #[error("reserved bits {0:#05b} are set and no negotiated extension uses them here (RFC 6455 section 5.2)")]
     ReservedBits(u8),
     /// 5.2: opcodes 3 to 7 and 11 to 15.
     #[error("opcode {0:#x} is reserved (RFC 6455 section 5.2)")]
@@ -41,6 +41,9 @@ pub enum ProtocolError {
     /// 8.1: a text, or the reason of a Close, that is not UTF-8.
     #[error("text is not valid UTF-8 (RFC 6455 section 8.1)")]
     InvalidUtf8,
+    /// RFC 7692, 7.2.2: a compressed message that is not DEFLATE data, or not all of it.
+    #[error("a compressed message cannot be decompressed (RFC 7692 section 7.2.2)")]
+    InvalidDeflate,
     /// 5.5.1: a Close frame with a payload of one byte.
     #[error("a Close frame with half a status code (RFC 6455 section 5.5.1)")]
     TruncatedCloseCode,
@@ -65,7 +68,8 @@ impl ProtocolError {
     /// The status code that tells the peer (section 7.4.1).
     pub fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            // RFC 7692 names no code. 7.4.1: "data within a message that was not consistent with the type of the message".
+            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,

@@ -50,6 +50,7 @@
 //! | `rooms` | yes | [`rooms`], on `net` |
 //! | `net` | yes | [`net`], on mio and getrandom |
 //! | `simdutf8` | no | UTF-8 validation with SIMD |
+//! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
 
 pub mod buffer;
 pub mod connection;
@@ -64,12 +65,18 @@ pub mod net;
 pub mod rooms;
 
 pub use buffer::{RecvBuffer, SendQueue};
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use connection::PermessageDeflate;
 pub use connection::{
-    Cause, Closed, Config, ConfigBuilder, Connection, Deadline, Event, Initiator, MaskingKeys, MessageWriter,
-    SendStatus, Transport,
+    Cause, Closed, Config, ConfigBuilder, Connection, Deadline, Direction, Event, Initiator, MaskingKeys,
+    MessageWriter, SendStatus, Transport, WatchedFrame,
 };
 pub use error::{ConfigError, ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame};
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use message::{Compression, DeflatePool};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
 #[cfg(feature = "net")]
 pub use net::{ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, Stats, Stream};

@@ -320,3 +320,43 @@ fn no_drain_once_the_connection_is_closing() {
         assert_eq!(drains(&end.seen), 0, "{role:?}: there is nothing more to send");
     }
 }
+
+/// Tops up what `end` pushes to 1,800 bytes, lets the peer send one message, which is answered with one byte.
+fn push_and_answer(end: &mut Endpoint) {
+    while end.connection.buffered_amount() < 1_800 {
+        let _ = end.send(&[b'p'; 50]).unwrap();
+    }
+    end.habit = Habit::Echo;
+    end.receive_frame(BINARY, b"a");
+    end.habit = Habit::Listen;
+}
+
+#[test]
+fn answers_that_have_left_do_not_hold_back_reading() {
+    for role in ROLES {
+        let mut end = Endpoint::new(role, small());
+        for round in 0..1_000 {
+            push_and_answer(&mut end);
+            end.write(300);
+            end.poll();
+            assert!(end.connection.wants_read(), "{role:?}, round {round}: at most 6 answers of 8 bytes wait");
+        }
+        assert_eq!(end.take_seen().iter().filter(|seen| matches!(seen, Seen::Binary(_))).count(), 1_000);
+    }
+}
+
+#[test]
+fn a_withheld_peer_is_read_again_when_its_answers_have_left_whatever_is_pushed_behind_them() {
+    for role in ROLES {
+        let mut end = Endpoint::new(role, config(|config| config.high_water_mark(1_000).low_water_mark(100)));
+        end.answer(1_500);
+        let answers = end.connection.buffered_amount();
+        let _ = end.send(&[b'p'; 10_000]).unwrap();
+        end.write(answers - 101);
+        end.poll();
+        assert!(!end.connection.wants_read(), "{role:?}: one byte above the low mark");
+        end.write(1);
+        end.poll();
+        assert!(end.connection.wants_read(), "{role:?}");
+    }
+}

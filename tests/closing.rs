@@ -5,7 +5,7 @@ mod common;
 
 use std::{io, time::Duration};
 
-use common::{Endpoint, Habit, Pair, ROLES, Role, Seen, close_payload, config, frame, masked};
+use common::{Endpoint, Habit, Pair, ROLES, Role, Seen, close_payload, config, frame, frames, masked};
 use wireroom::{CloseCode, Config, Initiator, SendError, Transport};
 
 const CLOSE: u8 = 0x88;
@@ -269,19 +269,23 @@ fn a_close_frame_that_cannot_leave_ends_at_the_deadline() {
         end.advance(Duration::from_millis(1));
         let ending = end.ending();
         assert_eq!(ending.peer_code(), Some(1000), "{role:?}");
+        assert_eq!(ending.cause, "Timeout(Close)", "{role:?}: our Close never left, so it is not clean");
         assert_eq!(end.transport(), Transport::Close);
     }
 }
 
 #[test]
-fn the_end_of_the_stream_while_flushing_ends_it() {
+fn the_end_of_the_stream_while_flushing_cuts_nothing_off() {
     for role in ROLES {
         let mut end = Endpoint::new(role, Config::default());
         let _ = end.send(&vec![0; 100_000]).unwrap();
-        end.write(10);
+        let mut sent = end.write(10);
         end.receive_frame(CLOSE, &close_payload(1000, ""));
         end.end();
-        assert_eq!(end.ending().peer_code(), Some(1000), "{role:?}");
+        assert!(!end.is_closed(), "{role:?}: our Close waits");
+        sent.extend(end.flush());
+        assert_eq!(frames(role, &sent).last(), Some(&(CLOSE, close_payload(1000, ""))), "{role:?}");
+        assert_eq!(end.ending().cause, "Clean", "{role:?}");
         assert_eq!(end.transport(), Transport::Close);
     }
 }
@@ -459,5 +463,35 @@ fn a_half_received_close_is_no_close() {
         assert_eq!(end.ending().cause, "Eof");
         // the harness itself: a server's payload is plain
         assert_eq!(masked(Role::Server, b"bye"), b"bye");
+    }
+}
+
+#[test]
+fn what_cuts_off_our_close_is_the_cause() {
+    for role in ROLES {
+        for closes in [true, false] {
+            let blocked = || {
+                let mut end = Endpoint::new(role, Config::default());
+                let _ = end.send(&vec![0; 100_000]).unwrap();
+                end.write(10);
+                if closes {
+                    end.receive_frame(CLOSE, &close_payload(1000, ""));
+                } else {
+                    end.end();
+                }
+                end
+            };
+            let mut end = blocked();
+            end.connection.handle_io_error(io::ErrorKind::ConnectionReset);
+            end.poll();
+            assert_eq!(end.ending().cause, "Io(ConnectionReset)", "{role:?}");
+            let mut end = blocked();
+            end.connection.abort();
+            end.poll();
+            assert_eq!(end.ending().cause, "Aborted", "{role:?}");
+            let mut end = blocked();
+            end.advance(CLOSE_TIMEOUT);
+            assert_eq!(end.ending().cause, "Timeout(Close)", "{role:?}");
+        }
     }
 }

@@ -2,21 +2,22 @@
 //! is sent the same, and the end has the same cause.
 //!
 //! The conversations are random: fragmented text with characters cut anywhere, control frames between, Close frames,
-//! and everything that RFC 6455 forbids.
+//! and everything that RFC 6455 forbids. With the feature `deflate` they are held compressed, too: whole, cut off, and with
+//! bits turned over.
 
 mod common;
 
 use std::sync::Arc;
 
 use bytes::BufMut;
-use common::{KEY, ROLES, Role, Seen, close_payload, config, connection, frame, header, masked};
+use common::{KEY, ROLES, Role, Seen, close_payload, config, connection_with, frame, header, masked};
 use proptest::{
     collection::vec,
     prelude::*,
     sample::{Index, select},
     test_runner::TestCaseError,
 };
-use wireroom::{CloseCode, Config, Kind, RecvBuffer, Transport};
+use wireroom::{CloseCode, Config, Kind, RecvBuffer, Transport, handshake::Extensions};
 
 /// Conversations per role and mode.
 const CONVERSATIONS: u32 = 10_000;
@@ -29,10 +30,22 @@ struct Outcome {
     transport: Transport,
 }
 
+#[cfg(not(feature = "deflate"))]
+fn extensions(_: &Config) -> Extensions {
+    Extensions::none()
+}
+
+/// What the configuration asks for was agreed on.
+#[cfg(feature = "deflate")]
+fn extensions(config: &Config) -> Extensions {
+    let deflate = config.permessage_deflate();
+    deflate.map(|deflate| Extensions::none().with_deflate(deflate.terms())).unwrap_or_default()
+}
+
 /// An endpoint of role `role` reads `bytes`, cut at each of `cuts`, then the end of the stream.
 fn events_of(bytes: &[u8], cuts: &[usize], role: Role, config: &Arc<Config>, closing: bool) -> Outcome {
     let now = common::start();
-    let mut connection = connection(role, config.clone(), now);
+    let mut connection = connection_with(role, config.clone(), extensions(config), now);
     let mut rx = RecvBuffer::new();
     let mut outcome = Outcome { seen: Vec::new(), sent: Vec::new(), transport: Transport::Open };
     if closing {
@@ -61,8 +74,9 @@ fn events_of(bytes: &[u8], cuts: &[usize], role: Role, config: &Arc<Config>, clo
 }
 
 /// Parts are cut where the bytes were: adjacent ones become one. What was handed out of a text before the bytes that
-/// are not UTF-8 is as long as the reads made it, so there it does not count.
-fn join_parts(mut outcome: Outcome) -> Outcome {
+/// are not UTF-8 is as long as the reads made it, so there it does not count; nor does what was inflated before data that
+/// are broken, or too much.
+fn join_parts(mut outcome: Outcome, config: &Config) -> Outcome {
     let mut joined: Vec<Seen> = Vec::new();
     for seen in outcome.seen {
         match (joined.last_mut(), seen) {
@@ -78,7 +92,9 @@ fn join_parts(mut outcome: Outcome) -> Outcome {
         }
     }
     if let [.., part, Seen::Closed(ending)] = &mut joined[..]
-        && ending.cause == "Failed(InvalidUtf8)"
+        && (ending.cause == "Failed(InvalidUtf8)"
+            || ending.cause == "Failed(InvalidDeflate)"
+            || (extensions(config).deflate().is_some() && ending.cause.starts_with("Failed(MessageTooBig")))
         && matches!(part, Seen::Part { last: false, .. })
     {
         let at = joined.len() - 2;
@@ -91,8 +107,9 @@ fn join_parts(mut outcome: Outcome) -> Outcome {
 /// One thing that a peer puts on the wire.
 #[derive(Clone, Debug)]
 enum Piece {
-    /// A message, cut into fragments anywhere, with a control frame behind the first one.
+    /// A message, cut into fragments anywhere, with a control frame behind the first one. `compressed`: its payload is.
     Message {
+        compressed: bool,
         kind: Kind,
         payload: Vec<u8>,
         cuts: Vec<Index>,
@@ -132,11 +149,14 @@ enum Piece {
 impl Piece {
     fn encode(&self, sender: Role, out: &mut Vec<u8>) {
         match self {
-            Piece::Message { kind, payload, cuts, between } => {
+            Piece::Message { compressed, kind, payload, cuts, between } => {
                 let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(payload.len() + 1)).collect();
                 cuts.sort_unstable();
                 let mut start = 0;
                 let mut opcode = if *kind == Kind::Text { 0x1 } else { 0x2 };
+                if *compressed {
+                    opcode |= 0x40;
+                }
                 for cut in cuts {
                     out.extend(frame(sender, opcode, &payload[start..cut]));
                     start = cut;
@@ -203,6 +223,7 @@ fn message(payload: impl Strategy<Value = (Kind, Vec<u8>)>) -> impl Strategy<Val
     let cuts =
         prop_oneof![3 => vec(any::<Index>(), 0..1), 4 => vec(any::<Index>(), 1..5), 1 => vec(any::<Index>(), 5..9)];
     (payload, cuts, proptest::option::of(control())).prop_map(|((kind, payload), cuts, between)| Piece::Message {
+        compressed: false,
         kind,
         payload,
         cuts,
@@ -246,7 +267,7 @@ fn bad_piece() -> impl Strategy<Value = Piece> {
         1 => payload().prop_map(Piece::Raw),
         // a message above the limit of this test, in one frame or in two
         1 => vec(any::<u8>(), 390..410).prop_map(|payload| {
-            Piece::Message { kind: Kind::Binary, payload, cuts: Vec::new(), between: None }
+            Piece::Message { compressed: false, kind: Kind::Binary, payload, cuts: Vec::new(), between: None }
         }),
     ]
 }
@@ -273,6 +294,7 @@ fn same_for_any_cut(
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.sort_unstable();
     let every_byte: Vec<usize> = (1..bytes.len()).collect();
+    let join_parts = |outcome| join_parts(outcome, config);
     let whole = join_parts(events_of(&bytes, &[], role, config, closing));
     let closed = whole.seen.iter().filter(|seen| matches!(seen, Seen::Closed(_))).count();
     prop_assert!(closed == 1 && matches!(whole.seen.last(), Some(Seen::Closed(_))), "one Closed: {:?}", whole);
@@ -315,6 +337,126 @@ fn a_streaming_client_sees_the_same_bytes_for_any_cut() {
     any_cut_same_events(Role::Client, true);
 }
 
+#[cfg(feature = "deflate")]
+mod compressed {
+    use flate2::{Compress, Compression, FlushCompress};
+    use wireroom::PermessageDeflate;
+
+    use super::*;
+
+    /// What becomes of a compressed payload on its way here.
+    #[derive(Clone, Debug)]
+    enum Fate {
+        Whole,
+        CutOff(Index),
+        Turned(Index, u8),
+        Followed(Vec<u8>),
+    }
+
+    /// Flushed here and there, at any level; some with a final block.
+    fn compress(message: &[u8], level: u32, flushes: &[Index], ends: bool) -> Vec<u8> {
+        let mut compress = Compress::new_with_window_bits(Compression::new(level), false, 9);
+        let mut out = Vec::with_capacity(2 * message.len() + 1024);
+        let mut flushes: Vec<usize> = flushes.iter().map(|flush| flush.index(message.len() + 1)).collect();
+        flushes.sort_unstable();
+        let mut start = 0;
+        for flush in flushes {
+            compress.compress_vec(&message[start..flush], &mut out, FlushCompress::Sync).unwrap();
+            start = flush;
+        }
+        let end = if ends { FlushCompress::Finish } else { FlushCompress::Sync };
+        compress.compress_vec(&message[start..], &mut out, end).unwrap();
+        match ends {
+            true => out.push(0),
+            false => out.truncate(out.len().saturating_sub(4)),
+        }
+        out
+    }
+
+    fn piece() -> impl Strategy<Value = Piece> {
+        let payload = prop_oneof![
+            4 => text().prop_map(|text| (Kind::Text, text)),
+            1 => (text(), 1..12_usize).prop_map(|(text, times)| (Kind::Text, text.repeat(times))),
+            2 => nearly_text().prop_map(|bytes| (Kind::Text, bytes)),
+            2 => vec(any::<u8>(), 0..40).prop_map(|bytes| (Kind::Binary, bytes)),
+            // around the limit of this test
+            1 => (390..410_usize, any::<u8>()).prop_map(|(length, byte)| (Kind::Binary, vec![byte; length])),
+            1 => (0..100_000_usize).prop_map(|length| (Kind::Text, vec![b'b'; length])),
+        ];
+        let fate = prop_oneof![
+            6 => Just(Fate::Whole),
+            1 => any::<Index>().prop_map(Fate::CutOff),
+            2 => (any::<Index>(), 0..8_u8).prop_map(|(at, bit)| Fate::Turned(at, bit)),
+            1 => vec(any::<u8>(), 1..10).prop_map(Fate::Followed),
+        ];
+        let way = (0..=9_u32, vec(any::<Index>(), 0..4), proptest::bool::weighted(0.2));
+        let payload = (payload, way, fate).prop_map(|((kind, message), (level, flushes, ends), fate)| {
+            let mut payload = compress(&message, level, &flushes, ends);
+            match fate {
+                Fate::Whole => {}
+                Fate::CutOff(at) => payload.truncate(at.index(payload.len() + 1)),
+                Fate::Turned(at, bit) => {
+                    let at = at.index(payload.len());
+                    payload[at] ^= 1 << bit;
+                }
+                Fate::Followed(bytes) => payload.extend(bytes),
+            }
+            (kind, payload)
+        });
+        message(payload).prop_map(|piece| match piece {
+            Piece::Message { kind, payload, cuts, between, .. } => {
+                Piece::Message { compressed: true, kind, payload, cuts, between }
+            }
+            other => other,
+        })
+    }
+
+    fn any_cut_same_events(role: Role, streaming: bool) {
+        let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
+            cases: CONVERSATIONS,
+            failure_persistence: None,
+            ..Default::default()
+        });
+        let conversation =
+            vec(prop_oneof![6 => piece(), 5 => good_piece(), 1 => bad_piece(), 1 => close_piece()], 0..7);
+        let input = (conversation, vec(any::<Index>(), 0..12), proptest::bool::weighted(0.2), any::<bool>());
+        runner
+            .run(&input, |(pieces, cuts, closing, no_takeover)| {
+                let deflate = PermessageDeflate {
+                    server_no_context_takeover: no_takeover,
+                    client_no_context_takeover: no_takeover,
+                    ..PermessageDeflate::default()
+                };
+                let config = config(|config| {
+                    let config = config.max_message_size(400).max_streamed_size(400).max_fragments(7);
+                    config.streaming(streaming).permessage_deflate(Some(deflate))
+                });
+                same_for_any_cut(&pieces, &cuts, role, &Arc::new(config), closing)
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn a_server_sees_the_same_messages_for_any_cut() {
+        any_cut_same_events(Role::Server, false);
+    }
+
+    #[test]
+    fn a_client_sees_the_same_messages_for_any_cut() {
+        any_cut_same_events(Role::Client, false);
+    }
+
+    #[test]
+    fn a_streaming_server_sees_the_same_bytes_for_any_cut() {
+        any_cut_same_events(Role::Server, true);
+    }
+
+    #[test]
+    fn a_streaming_client_sees_the_same_bytes_for_any_cut() {
+        any_cut_same_events(Role::Client, true);
+    }
+}
+
 /// What a correct peer said is what the user sees: the comparison above would not notice events that are the same
 /// for any cut, and wrong.
 fn heard(pieces: &[Piece]) -> Vec<Seen> {
@@ -325,7 +467,7 @@ fn heard(pieces: &[Piece]) -> Vec<Seen> {
     };
     for piece in pieces {
         match piece {
-            Piece::Message { kind, payload, cuts, between } => {
+            Piece::Message { kind, payload, cuts, between, .. } => {
                 for (first, payload) in cuts.iter().filter_map(|_| between.as_ref()) {
                     seen.push(control(*first, payload));
                 }

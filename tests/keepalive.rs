@@ -130,8 +130,7 @@ fn a_pause_suspends_the_idle_timeout_too() {
 fn a_peer_whose_messages_are_withheld_is_not_idle() {
     for role in ROLES {
         let mut end = Endpoint::new(role, config(|config| config.idle_timeout(Some(INTERVAL))));
-        let _ = end.send(&vec![0; 1_000_000]).unwrap();
-        end.poll();
+        end.answer(1_000_000);
         end.receive_frame(TEXT, b"not idle at all");
         for _ in 0..20 {
             end.advance(INTERVAL - MILLISECOND);
@@ -263,4 +262,19 @@ fn the_smallest_times_work() {
     let mut end = Endpoint::new(Role::Server, below);
     end.advance(MILLISECOND);
     assert_eq!(end.ending().cause, "Timeout(Keepalive)");
+}
+
+#[test]
+fn a_peer_that_takes_our_bytes_and_sends_no_message_is_idle() {
+    for role in ROLES {
+        let mut end = Endpoint::new(role, config(|config| config.idle_timeout(Some(2 * INTERVAL))));
+        let _ = end.send(&vec![0; 1_000_000]).unwrap();
+        for _ in 0..4 {
+            end.write(1000);
+            end.poll();
+            assert!(end.connection.wants_read() && end.connection.is_open());
+            end.advance(INTERVAL / 2);
+        }
+        assert!(!end.connection.is_open(), "{role:?}: it was read from all the time");
+    }
 }

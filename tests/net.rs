@@ -15,11 +15,17 @@ mod backpressure;
 #[path = "net/client.rs"]
 mod client;
 
+#[path = "net/clock.rs"]
+mod clock;
+
 #[path = "net/closing.rs"]
 mod closing;
 
 #[path = "net/detach.rs"]
 mod detach;
+
+#[path = "net/drain.rs"]
+mod drain;
 
 #[path = "net/echo.rs"]
 mod echo;
@@ -32,3 +38,6 @@ mod http;
 
 #[path = "net/shutdown.rs"]
 mod shutdown;
+
+#[path = "net/stats.rs"]
+mod stats;

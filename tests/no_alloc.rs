@@ -279,3 +279,107 @@ fn own_messages_between_broadcasts_allocate_nothing() {
     println!("Server, own messages between broadcasts: {warm} allocations in {MESSAGES} rounds of three messages");
     assert_eq!(warm, 0);
 }
+
+#[cfg(feature = "deflate")]
+mod compressed {
+    use flate2::{Compress, Compression, FlushCompress};
+    use wireroom::{
+        DeflatePool, PermessageDeflate,
+        handshake::{DeflateParams, Extensions},
+    };
+
+    use super::*;
+
+    /// An echo of compressed messages, in one fragment or in five, cut by reads.
+    fn assert_echo_allocates_nothing(length: usize, takeover: bool, pool: Option<&DeflatePool>) {
+        for role in ROLES {
+            for fragments in [1, 5] {
+                let deflate = PermessageDeflate {
+                    server_no_context_takeover: !takeover,
+                    client_no_context_takeover: !takeover,
+                    ..PermessageDeflate::default()
+                };
+                let config = common::config(|config| config.permessage_deflate(Some(deflate)));
+                let extensions = Extensions::none().with_deflate(deflate.terms());
+                let mut connection = common::connection_with(role, config, extensions, common::start());
+                if let Some(pool) = pool {
+                    connection.set_deflate_pool(pool);
+                }
+                let text = whole_text(length);
+                // Begins with an empty window: the peer may do so at any time.
+                let mut payload = Vec::with_capacity(2 * length + 1024);
+                let mut compress = Compress::new(Compression::new(6), false);
+                compress.compress_vec(&text, &mut payload, FlushCompress::Sync).unwrap();
+                payload.truncate(payload.len() - 4);
+                let mut bytes = Vec::new();
+                let pieces: Vec<&[u8]> = payload.chunks(payload.len().div_ceil(fragments)).collect();
+                for (i, piece) in pieces.iter().enumerate() {
+                    let fin = if i + 1 == pieces.len() { 0x80 } else { 0x00 };
+                    bytes.extend(frame(role.peer(), fin | if i == 0 { 0x41 } else { 0x00 }, piece));
+                }
+                let mut rx = RecvBuffer::new();
+                let mut rounds = |n: usize| {
+                    for _ in 0..n {
+                        assert_eq!(echo(&mut connection, &mut rx, &bytes), 1);
+                    }
+                };
+                rounds(WARM_UP);
+                let warm = allocations(|| rounds(MESSAGES));
+                println!(
+                    "{role:?}, compressed echo of {length} bytes, {fragments} fragment(s), takeover: {takeover}, pool: {}: \
+                     {warm} allocations in {MESSAGES} messages",
+                    pool.is_some()
+                );
+                assert_eq!(warm, 0, "{role:?}, {length} bytes, {fragments} fragment(s), takeover: {takeover}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_compressed_echo_allocates_nothing_with_a_window_that_is_kept() {
+        for length in [125, 1024, 64 * 1024] {
+            assert_echo_allocates_nothing(length, true, None);
+        }
+    }
+
+    #[test]
+    fn a_compressed_echo_allocates_nothing_with_pooled_contexts() {
+        let pool = DeflatePool::new();
+        for length in [125, 1024, 64 * 1024] {
+            assert_echo_allocates_nothing(length, false, Some(&pool));
+            assert_echo_allocates_nothing(length, false, None);
+        }
+    }
+
+    #[test]
+    fn a_compressed_broadcast_allocates_nothing_per_member() {
+        const MEMBERS: usize = 200;
+        let deflate = PermessageDeflate::default();
+        let config = std::sync::Arc::new(common::config(|config| config.permessage_deflate(Some(deflate))));
+        for role in ROLES {
+            for length in [1024, 32 * 1024] {
+                let extensions = Extensions::none().with_deflate(DeflateParams::default());
+                let text = String::from_utf8(whole_text(length)).unwrap();
+                let mut members: Vec<_> = (0..MEMBERS)
+                    .map(|_| common::connection_with(role, config.clone(), extensions, common::start()))
+                    .collect();
+                let broadcast = |members: &mut [Connection], message: &PreparedMessage| {
+                    for member in members.iter_mut() {
+                        let _ = member.send_prepared(message).unwrap();
+                    }
+                    for member in members.iter_mut() {
+                        assert!(drain(member) < length / 2);
+                    }
+                };
+                broadcast(&mut members, &PreparedMessage::new(&text));
+                let prepared = PreparedMessage::new(&text);
+                broadcast(&mut members[..1], &prepared);
+                let others = allocations(|| broadcast(&mut members[1..], &prepared));
+                println!(
+                    "{role:?}, compressed broadcast of {length} bytes: {others} allocations for {MEMBERS} members"
+                );
+                assert_eq!(others, 0, "{role:?}, {length} bytes");
+            }
+        }
+    }
+}

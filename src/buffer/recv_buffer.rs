@@ -3,6 +3,9 @@
 //! A payload is unmasked where it lies. The first fragment of a message becomes the message without a move; a
 //! later one is moved down over its own header, so a message is always contiguous. The gap holds what was read
 //! between the fragments: headers and control frames.
+//!
+//! A message that is inflated as it arrives lies in a region of its own, `[message so far | free]`: what it is made of
+//! is read here and written there, and takes no room once it is read.
 
 use std::ops::Range;
 
@@ -30,13 +33,17 @@ const SMALLEST: usize = 256;
 pub struct RecvBuffer {
     /// Initialised up to its length; everything below is an offset into it.
     storage: Vec<u8>,
-    /// The message so far.
+    /// The message so far: in the storage, or in `inflated`.
     message: Range<usize>,
     /// How many leading bytes of the message have been handed out; they go when the buffer is used next.
     delivered: usize,
     unread: Range<usize>,
     /// Bytes came in since [`RecvBuffer::take_arrived`] was last asked.
     arrived: bool,
+    /// The region of inflated messages, initialised up to its length.
+    inflated: Vec<u8>,
+    /// The message lies there.
+    is_inflated: bool,
 }
 
 impl RecvBuffer {
@@ -55,8 +62,7 @@ impl RecvBuffer {
     pub fn space(&mut self, at_least: usize) -> &mut [u8] {
         self.release();
         if self.is_empty() {
-            self.message = 0..0;
-            self.unread = 0..0;
+            self.clear();
         }
         if self.storage.len() - self.unread.end < at_least {
             self.make_room(at_least);
@@ -96,9 +102,9 @@ impl RecvBuffer {
         self.unread.len() + self.message.len() - self.delivered
     }
 
-    /// Size of the storage in bytes.
+    /// Size of the storage in bytes, that of inflated messages included.
     pub fn capacity(&self) -> usize {
-        self.storage.len()
+        self.storage.len() + self.inflated.len()
     }
 
     /// Forgets everything and keeps the storage.
@@ -106,6 +112,7 @@ impl RecvBuffer {
         self.message = 0..0;
         self.unread = 0..0;
         self.delivered = 0;
+        self.is_inflated = false;
     }
 
     /// The message that the last event delivered, taken out without a copy when it is large: its storage goes
@@ -133,9 +140,16 @@ impl RecvBuffer {
         }
         let taken = self.message.start..self.message.start + self.delivered;
         if taken.len() < COPY_BELOW {
-            let copy = Bytes::copy_from_slice(&self.storage[taken]);
+            let copy = Bytes::copy_from_slice(self.delivered());
             self.release();
             return Some(copy);
+        }
+        if self.is_inflated {
+            let rest = self.message().to_vec();
+            (self.message, self.delivered) = (0..rest.len(), 0);
+            let storage = Bytes::from(std::mem::replace(&mut self.inflated, rest));
+            self.release();
+            return Some(storage.slice(taken));
         }
         self.release();
         let rest = self.right_sized();
@@ -149,26 +163,39 @@ impl RecvBuffer {
     /// What is held, in storage of just its size; this buffer is as it was.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn right_sized(&self) -> Self {
-        let message = &self.storage[self.message.start + self.delivered..self.message.end];
+        let (message, unread, arrived) = (self.message(), self.unread(), self.arrived);
+        let length = message.len();
+        if self.is_inflated {
+            let (inflated, storage) = (message.to_vec(), unread.to_vec());
+            let unread = 0..storage.len();
+            return Self { storage, message: 0..length, delivered: 0, unread, arrived, inflated, is_inflated: true };
+        }
         let mut storage = Vec::with_capacity(self.len());
         storage.extend_from_slice(message);
-        storage.extend_from_slice(self.unread());
-        let (middle, end) = (message.len(), storage.len());
-        Self { storage, message: 0..middle, delivered: 0, unread: middle..end, arrived: self.arrived }
+        storage.extend_from_slice(unread);
+        let unread = length..storage.len();
+        Self { storage, message: 0..length, unread, arrived, ..Self::default() }
     }
 
     /// Copies what `other` holds into this buffer, which must be empty.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn restore(&mut self, other: &Self) {
         debug_assert!(self.is_empty());
-        let message = &other.storage[other.message.start + other.delivered..other.message.end];
-        let middle = message.len();
-        let space = self.space(other.len());
-        space[..middle].copy_from_slice(message);
-        space[middle..middle + other.unread.len()].copy_from_slice(other.unread());
-        self.message = 0..middle;
-        self.unread = middle..middle + other.unread.len();
+        let message = other.message();
+        let length = message.len();
+        let start = if other.is_inflated {
+            self.inflated.resize(self.inflated.len().max(length), 0);
+            self.inflated[..length].copy_from_slice(message);
+            0
+        } else {
+            self.space(other.len())[..length].copy_from_slice(message);
+            length
+        };
+        self.space(start + other.unread.len())[start..start + other.unread.len()].copy_from_slice(other.unread());
+        self.message = 0..length;
+        self.unread = start..start + other.unread.len();
         self.arrived = other.arrived;
+        self.is_inflated = other.is_inflated;
     }
 
     /// Did bytes come in since this was last asked? (The keepalive timer wants to know.)
@@ -196,6 +223,7 @@ impl RecvBuffer {
         let from = self.locate(n);
         if self.message.is_empty() {
             self.message = from;
+            self.is_inflated = false;
         } else if self.message.end == from.start {
             self.message.end = from.end;
         } else {
@@ -205,9 +233,48 @@ impl RecvBuffer {
         }
     }
 
+    /// Lets `inflate` read the first `n` unread bytes and write at most `most` bytes to the end of the message. It answers
+    /// how many it read and wrote, and more if it likes. The region grows with what was written to it, by doubling, and
+    /// never for more than `most`.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn inflate<R>(
+        &mut self,
+        n: usize,
+        most: usize,
+        inflate: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize, R),
+    ) -> R {
+        /// Less room than this is not worth a call.
+        const ROOM: usize = 4 * 1024;
+        if self.message.is_empty() {
+            self.message = 0..0;
+            self.is_inflated = true;
+        }
+        if self.inflated.len() - self.message.end < most.min(ROOM) {
+            self.inflated.copy_within(self.message.clone(), 0);
+            self.message = 0..self.message.len();
+            let needed = self.message.end.saturating_add(most);
+            if self.inflated.len() < needed.min(self.message.end + ROOM) {
+                let more = (self.inflated.len() * 2).max(self.message.end + ROOM).min(needed);
+                self.inflated.reserve_exact(more - self.inflated.len());
+                self.inflated.resize(more, 0);
+            }
+        }
+        let end = self.inflated.len().min(self.message.end.saturating_add(most));
+        let unread = self.unread.start..self.unread.end.min(self.unread.start.saturating_add(n));
+        let (read, written, more) = inflate(&self.storage[unread], &mut self.inflated[self.message.end..end]);
+        self.consume(read.min(n));
+        self.message.end = end.min(self.message.end + written);
+        more
+    }
+
     /// The message so far, without what was delivered of it.
     pub(crate) fn message(&self) -> &[u8] {
-        &self.storage[self.message.start + self.delivered..self.message.end]
+        &self.region()[self.message.start + self.delivered..self.message.end]
+    }
+
+    /// Where the message lies.
+    fn region(&self) -> &[u8] {
+        if self.is_inflated { &self.inflated } else { &self.storage }
     }
 
     /// The first `n` bytes of the message are handed out now and go when the buffer is used next.
@@ -216,7 +283,7 @@ impl RecvBuffer {
     }
 
     pub(crate) fn delivered(&self) -> &[u8] {
-        &self.storage[self.message.start..self.message.start + self.delivered]
+        &self.region()[self.message.start..self.message.start + self.delivered]
     }
 
     /// Drops what was handed out.
@@ -224,16 +291,20 @@ impl RecvBuffer {
         self.message.start += std::mem::take(&mut self.delivered);
         if self.message.is_empty() {
             self.message = self.unread.start..self.unread.start;
+            self.is_inflated = false;
         }
     }
 
     /// Closes **both** gaps: shifting only the front would let pings inside a message that never ends grow the
     /// buffer. A buffer more than two thirds full grows, so that each byte is moved a bounded number of times.
     fn make_room(&mut self, at_least: usize) {
-        self.storage.copy_within(self.message.clone(), 0);
-        self.message = 0..self.message.len();
-        self.storage.copy_within(self.unread.clone(), self.message.end);
-        self.unread = self.message.end..self.message.end + self.unread.len();
+        let front = if self.is_inflated { 0..0 } else { self.message.clone() };
+        self.storage.copy_within(front.clone(), 0);
+        if !self.is_inflated {
+            self.message = 0..front.len();
+        }
+        self.storage.copy_within(self.unread.clone(), front.len());
+        self.unread = front.len()..front.len() + self.unread.len();
         let used = self.unread.end;
         if self.storage.len() - used < at_least.max(used / 2) {
             let needed = used.saturating_add(at_least.max(used / 2));

@@ -12,9 +12,25 @@ impl Connection {
 
     /// What was queued since an event was handed out is the answer to it.
     pub(super) fn count_answers(&mut self) {
+        self.forget_answers();
         let waiting = clamp(self.queue.len());
         let before = self.before.take().map_or(waiting, |before| before.get() - 1);
-        self.answers = self.answers.saturating_add(waiting.saturating_sub(before)).min(waiting);
+        let [_, newer] = &mut self.answers;
+        if waiting > before {
+            newer.bytes = newer.bytes.saturating_add(waiting - before);
+            newer.end = self.queue.progress().wrapping_add(waiting);
+        }
+    }
+
+    /// Answers that have left do not count. Two sums suffice: when the last of the older ones has left, the newer ones
+    /// are the older ones. Called before each write, so that the counter's wrap is never taken for progress.
+    pub(super) fn forget_answers(&mut self) {
+        let taken = self.queue.progress();
+        for _ in 0..2 {
+            if self.answers[0].ahead(taken) == 0 {
+                self.answers = [self.answers[1], Answers::default()];
+            }
+        }
     }
 
     /// Backpressure works both ways: while more answers than the high-water mark wait, and down to the low one, nothing is
@@ -26,7 +42,9 @@ impl Connection {
     }
 
     pub(super) fn is_withheld(&self) -> bool {
-        let waiting = self.queue.len().min(self.answers as usize);
+        let taken = self.queue.progress();
+        let answers = self.answers.map(|answers| answers.bytes.min(answers.ahead(taken)) as usize);
+        let waiting = self.queue.len().min(answers[0] + answers[1]);
         let mark = if self.withheld { self.config.low_water_mark() } else { self.config.high_water_mark() };
         waiting > mark
     }
@@ -36,6 +54,24 @@ impl Connection {
     }
 }
 
+/// Bytes of answers, and what `SendQueue::progress` says when the last of them has left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answers {
+    bytes: u32,
+    end: u32,
+}
+
+impl Answers {
+    /// Bytes to go until the last of them has left.
+    fn ahead(self, taken: u32) -> u32 {
+        let ahead = self.end.wrapping_sub(taken);
+        if self.bytes == 0 || ahead > MOST { 0 } else { ahead }
+    }
+}
+
+/// Half of what 32 bits count, so that what is ahead and what has passed are told apart.
+const MOST: u32 = u32::MAX / 2;
+
 fn clamp(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    u32::try_from(bytes).map_or(MOST, |bytes| bytes.min(MOST))
 }

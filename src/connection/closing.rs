@@ -8,8 +8,8 @@
 //! | **AwaitingEof** | - | discard | discard | discard | - | - | Closed | Closed | Closed | Closed |
 //! | **Closed** | - | discard | discard | discard | - | - | - | - | - | - |
 //!
-//! Half-closed is an end of the stream while output waits: the peer may have closed its side only, so what was accepted
-//! still leaves, within the close deadline.
+//! Half-closed is an end of the stream while output waits, before or behind the peer's Close: the peer may have closed its
+//! side only, so what was accepted still leaves, within the close deadline.
 
 /// Where the closing handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use super::PermessageDeflate;
 use crate::{error::ConfigError, http, message::decoder};
 
 /// The longest time that can be configured: timers count milliseconds in 32 bits.
@@ -25,12 +27,13 @@ macro_rules! settings {
         /// ```
         #[derive(Clone, Debug)]
         pub struct Config {
-            $($name: $type,)*
+            $($(#[$doc])* $name: $type,)*
         }
 
+        #[allow(unused_doc_comments)] // the attributes are there for their `cfg`
         impl Default for Config {
             fn default() -> Self {
-                Self { $($name: $default,)* }
+                Self { $($(#[$doc])* $name: $default,)* }
             }
         }
 
@@ -53,9 +56,10 @@ macro_rules! settings {
             /// # Errors
             ///
             /// A value that cannot work; the error names the field.
+            #[allow(unused_doc_comments)]
             pub fn build(self) -> Result<Config, ConfigError> {
                 let config = self.config;
-                $({
+                $($(#[$doc])* {
                     let valid: fn(&Config, $type) -> bool = $valid;
                     if !valid(&config, config.$name) {
                         return Err(ConfigError { field: stringify!($name), reason: $reason });
@@ -67,7 +71,7 @@ macro_rules! settings {
     };
 }
 
-fn is_time(time: Duration) -> bool {
+pub(super) fn is_time(time: Duration) -> bool {
     !time.is_zero() && time <= MAX_TIME
 }
 
@@ -118,6 +122,12 @@ settings! {
     max_response_body: usize = 64 << 10, |_, n| n <= u32::MAX as usize, "below 4 GiB";
     /// Plain HTTP requests on one connection before it is closed. Default 1,000.
     max_requests: u32 = 1_000, |_, n| n > 0, "at least 1";
+    /// Compression of messages by permessage-deflate (RFC 7692), where the peer agrees to it. `None`: none is offered, and
+    /// every offer is declined. Default `None`.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    permessage_deflate: Option<PermessageDeflate> = None, |_, deflate| deflate.is_none_or(|deflate| deflate.is_valid()),
+        "windows of 9 to 15 bits, a level of 0 to 9, times above 0 and at most 24 days";
 }
 
 impl Config {

@@ -46,6 +46,7 @@ impl Connection {
 
     /// 7.1.7: fail the connection.
     pub(super) fn fail(&mut self, error: ProtocolError, now: Instant) {
+        self.watch_cut_off();
         self.timers.begin_close(now, &self.config);
         if self.step(Input::ProtocolError) == Output::SendClose {
             self.queue_close(CloseFrame::new(error.close_code(), &error.to_string()), Initiator::Local);
@@ -67,8 +68,13 @@ impl Connection {
 
     pub(super) fn end(&mut self, input: Input, cause: Cause) {
         if self.state != State::Closed {
+            let cut_off = self.state == State::Flushing && !self.queue.is_empty();
             self.step(input);
-            self.ending().cause.get_or_insert(cause);
+            match &mut self.ending().cause {
+                // Our Close has not left (7.1.4), or what the half-closed peer still waits for: neither is the whole story.
+                Some(told @ (Cause::Clean | Cause::Eof)) if cut_off => *told = cause,
+                told => _ = told.get_or_insert(cause),
+            }
         }
     }
 
@@ -106,6 +112,7 @@ impl Connection {
         if !matches!(self.state, State::AwaitingEof | State::Closed) {
             return None;
         }
+        self.watch_cut_off();
         let ending = self.ending();
         if std::mem::replace(&mut ending.reported, true) {
             return None;

@@ -33,50 +33,47 @@
 mod backpressure;
 mod closing;
 mod config;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod ending;
 mod event;
+mod masking_keys;
+#[cfg(feature = "deflate")]
+mod permessage_deflate;
 mod send;
 mod timers;
+mod watch;
 
-use std::{fmt, io, num::NonZeroU32, sync::Arc, time::Instant};
+use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 
+use backpressure::Answers;
 use closing::{Input, Output, State};
 use ending::Ending;
+use send::Writing;
 use timers::{Due, Timers};
+use watch::Watch;
 
 pub use crate::http::Transport;
 pub use config::{Config, ConfigBuilder};
 pub use event::{Cause, Closed, Deadline, Event, Initiator};
+pub use masking_keys::MaskingKeys;
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use permessage_deflate::PermessageDeflate;
 pub use send::{MessageWriter, SendStatus};
+pub use watch::{Direction, WatchedFrame};
 
 use crate::{
     buffer::{RecvBuffer, SendQueue},
     error::{ProtocolError, SendError},
     frame::{CloseCode, CloseFrame, Opcode},
-    handshake::{Accepted, Established},
+    handshake::{Accepted, Established, Extensions},
     message::{
-        Kind, Message, Part, Text,
+        Kind, Message, Part,
         decoder::{Decoder, Found},
         utf8,
     },
 };
-
-/// Where a client's masking keys come from: "a strong source of entropy" (RFC 6455 section 10.3) that the peer
-/// cannot predict. The core has none of its own.
-pub struct MaskingKeys(Box<dyn FnMut() -> [u8; 4] + Send>);
-
-impl MaskingKeys {
-    /// `next` makes a fresh, unpredictable key for each frame.
-    pub fn new(next: impl FnMut() -> [u8; 4] + Send + 'static) -> Self {
-        Self(Box::new(next))
-    }
-}
-
-impl fmt::Debug for MaskingKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MaskingKeys")
-    }
-}
 
 /// An open WebSocket connection.
 #[derive(Debug)]
@@ -94,8 +91,8 @@ pub struct Connection {
     paused: bool,
     /// Too many answers wait to be sent: nothing more is read from this peer.
     withheld: bool,
-    /// Waiting bytes that were queued in answer to the peer, by the handling of its events.
-    answers: u32,
+    /// Waiting bytes that were queued in answer to the peer, by the handling of its events: older ones, newer ones.
+    answers: [Answers; 2],
     /// What waited when the last event was handed out.
     before: Option<NonZeroU32>,
     /// A control frame waits in line: the next one must not overtake it.
@@ -104,48 +101,56 @@ pub struct Connection {
     drain_owed: bool,
     /// The stream has ended.
     eof: bool,
-    /// A message is being sent in fragments, and whether its first frame was queued.
-    writing: Option<(Kind, bool)>,
+    /// A message is being sent in fragments.
+    writing: Option<Writing>,
     /// Rare, so it costs a connection without one a single word.
     #[allow(clippy::box_collection)]
     subprotocol: Option<Box<String>>,
     ending: Option<Box<Ending>>,
+    watch: Option<Box<Watch>>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Box<deflate::Deflate>>,
 }
 
 impl Connection {
     /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
     pub fn server(accepted: Accepted, config: impl Into<Arc<Config>>, now: Instant) -> Self {
         let subprotocol = accepted.subprotocol().map(String::from);
-        let (queue, _extensions) = accepted.into_queue();
-        Self::new(None, queue, subprotocol, config.into(), now)
+        let (queue, extensions) = accepted.into_queue();
+        Self::new(None, queue, subprotocol, extensions, config.into(), now)
     }
 
     /// The client's end of a connection whose opening handshake is complete.
     pub fn client(established: Established, keys: MaskingKeys, config: impl Into<Arc<Config>>, now: Instant) -> Self {
         let subprotocol = established.subprotocol().map(String::from);
-        let (queue, _extensions) = established.into_queue();
-        Self::new(Some(Box::new(keys)), queue, subprotocol, config.into(), now)
+        let (queue, extensions) = established.into_queue();
+        Self::new(Some(Box::new(keys)), queue, subprotocol, extensions, config.into(), now)
     }
 
     fn new(
         keys: Option<Box<MaskingKeys>>,
         mut queue: SendQueue,
         subprotocol: Option<String>,
+        extensions: Extensions,
         config: Arc<Config>,
         now: Instant,
     ) -> Self {
         queue.seal();
         let control_waits = !queue.is_empty();
+        #[cfg(not(feature = "deflate"))]
+        let _ = extensions; // nobody could speak them
         Self {
             queue,
             decoder: Decoder::new(keys.is_none(), config.streaming()),
+            #[cfg(feature = "deflate")]
+            deflate: deflate::Deflate::new(extensions, keys.is_some(), &config),
             keys,
             timers: Timers::new(now),
             state: State::Open,
             opened: false,
             paused: false,
             withheld: false,
-            answers: 0,
+            answers: Default::default(),
             before: None,
             // Nothing overtakes what was queued before the connection was open.
             control_waits,
@@ -154,6 +159,7 @@ impl Connection {
             writing: None,
             subprotocol: subprotocol.map(Box::new),
             ending: None,
+            watch: None,
             config,
         }
     }
@@ -182,7 +188,12 @@ impl Connection {
                 return None;
             }
             self.note_waiting();
-            match self.decoder.decode(rx, &self.config.decoder_limits()) {
+            let watcher = self.watch.as_deref_mut().map(|watch| watch as _);
+            #[cfg(feature = "deflate")]
+            let inflation = self.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation);
+            #[cfg(not(feature = "deflate"))]
+            let inflation = None;
+            match self.decoder.decode(rx, &self.config.decoder_limits(), inflation, watcher) {
                 Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => {
                     self.timers.message();
                     let Some(text) = utf8::check(rx.delivered()) else {
@@ -193,11 +204,12 @@ impl Connection {
                 }
                 Ok(Some(Found::Message { kind, .. })) => {
                     self.timers.message();
-                    return Some(Event::Message(message(kind, rx.delivered())));
+                    return Some(Event::Message(Message::checked_in_pieces(kind, rx.delivered())));
                 }
                 Ok(Some(Found::Part { kind, first, last })) => {
                     self.timers.message();
-                    return Some(Event::Part(Part { message: message(kind, rx.delivered()), first, last }));
+                    let message = Message::checked_in_pieces(kind, rx.delivered());
+                    return Some(Event::Part(Part { message, first, last }));
                 }
                 Ok(Some(Found::Control { opcode: Opcode::Close, payload })) => {
                     match CloseFrame::parse(rx.slice(payload)) {
@@ -224,8 +236,11 @@ impl Connection {
     /// The stream has ended: what came before it is still delivered, then [`Event::Closed`] follows.
     pub fn handle_eof(&mut self) {
         self.eof = true;
-        if !matches!(self.state, State::Open | State::AwaitingClose) {
-            self.end(Input::EndOfStream, Cause::Eof);
+        match self.state {
+            State::Open | State::AwaitingClose => {}
+            // What was accepted, and our Close, still leave: the peer may have closed its side only.
+            State::Flushing if !self.queue.is_empty() => _ = self.step(Input::HalfClosed),
+            _ => self.end(Input::EndOfStream, Cause::Eof),
         }
     }
 
@@ -239,11 +254,13 @@ impl Connection {
         if self.withheld || self.queue.is_blocked() {
             // Its Pong waits behind what we do not read, or our Ping behind what it does not: the bytes that its system
             // takes from us are its sign of life.
-            self.timers.note_progress(self.queue.progress(), now);
+            self.timers.note_progress(self.queue.progress(), self.withheld, now);
         }
         match self.timers.expire(&self.config, !self.paused, now) {
             None => {}
             Some(Due::Ping) => self.queue_control(Opcode::Ping, &[]),
+            #[cfg(feature = "deflate")]
+            Some(Due::Compressor) => self.look_at_compressor(now),
             Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
             Some(Due::DeadPeer) => {
                 let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "keepalive timeout");
@@ -279,8 +296,8 @@ impl Connection {
 
     /// Ends the connection at once, without a closing handshake. What waits to be sent is lost.
     pub fn abort(&mut self) {
-        self.queue.clear();
         self.end(Input::Abort, Cause::Aborted);
+        self.queue.clear();
     }
 
     /// Hands out no more messages until [`Connection::resume`]. The keepalive deadline is suspended with it: a peer
@@ -304,6 +321,7 @@ impl Connection {
 
     /// What waits to be sent: write [`bytes::Buf::chunks_vectored`], then [`bytes::Buf::advance`].
     pub fn transmit(&mut self) -> &mut SendQueue {
+        self.forget_answers();
         &mut self.queue
     }
 
@@ -375,12 +393,5 @@ impl Connection {
     fn check_open(&self) -> Result<(), SendError> {
         // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
         if self.state == State::Open { Ok(()) } else { Err(SendError::Closed) }
-    }
-}
-
-fn message(kind: Kind, payload: &[u8]) -> Message<'_> {
-    match kind {
-        Kind::Text => Message::Text(Text::checked_in_pieces(payload)),
-        Kind::Binary => Message::Binary(payload),
     }
 }

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 
 use super::{Connection, State};
+#[cfg(feature = "deflate")]
+use crate::message::Compression;
 use crate::{
     error::SendError,
     frame::{FrameHeader, Opcode, apply_mask},
-    message::{Kind, Message, PreparedMessage, utf8},
+    message::{Encoded, Kind, Message, PreparedMessage, utf8},
 };
 
 /// From this size on a shared payload is queued by reference; below, a copy is cheaper.
@@ -33,6 +35,9 @@ impl Connection {
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
         let message = message.into();
         self.check_message()?;
+        #[cfg(feature = "deflate")]
+        self.append_message(message.kind().opcode(), message.as_bytes(), Compression::Auto);
+        #[cfg(not(feature = "deflate"))]
         self.append_frame(message.kind().opcode(), message.as_bytes());
         Ok(self.status())
     }
@@ -47,10 +52,17 @@ impl Connection {
         if kind == Kind::Text && utf8::check(&payload).is_none() {
             return Err(SendError::InvalidUtf8);
         }
+        #[cfg(feature = "deflate")]
+        if self.compresses(payload.len(), Compression::Auto) {
+            self.append_message(kind.opcode(), &payload, Compression::Auto);
+            return Ok(self.status());
+        }
         if self.keys.is_some() || payload.len() < SHARE_FROM {
             self.append_frame(kind.opcode(), &payload);
         } else {
-            let (header, length) = self.header(kind.opcode(), payload.len(), true).encode();
+            let header = self.header(kind.opcode(), payload.len(), true);
+            self.watch_sent(&header, &payload);
+            let (header, length) = header.encode();
             self.queue.append_shared(&header[..length], payload);
         }
         Ok(self.status())
@@ -63,12 +75,24 @@ impl Connection {
     /// As [`Connection::send`].
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         self.check_message()?;
-        if self.keys.is_some() {
-            self.append_frame(message.kind().opcode(), message.payload());
-        } else {
-            self.queue.append_unit(message.frame());
+        #[cfg(feature = "deflate")]
+        if self.append_prepared(message) {
+            return Ok(self.status());
         }
+        self.append_encoded(message.kind().opcode(), 0, message.encoded());
         Ok(self.status())
+    }
+
+    /// Queues a frame that was encoded before, for which a client needs a new header.
+    pub(super) fn append_encoded(&mut self, opcode: Opcode, rsv: u8, encoded: &Encoded) {
+        if self.keys.is_some() || self.watch.is_some() {
+            let header = FrameHeader { rsv, ..self.header(opcode, encoded.payload().len(), true) };
+            self.watch_sent(&header, encoded.payload());
+            if self.keys.is_some() {
+                return self.append_encoding(&header, encoded.payload());
+            }
+        }
+        self.queue.append_unit(encoded.frame());
     }
 
     /// Queues a Ping with up to 125 bytes of payload. It overtakes messages that wait.
@@ -114,11 +138,11 @@ impl Connection {
     pub fn writer(&mut self, kind: Kind) -> Result<MessageWriter<'_>, SendError> {
         self.check_open()?;
         match self.writing {
-            Some((unfinished, _)) if unfinished != kind => return Err(SendError::UnfinishedMessage),
+            Some(writing) if writing.kind != kind => return Err(SendError::UnfinishedMessage),
             Some(_) => {}
-            None => self.writing = Some((kind, false)),
+            None => self.writing = Some(Writing::new(kind)),
         }
-        Ok(MessageWriter { connection: self, kind })
+        Ok(MessageWriter { connection: self, kind, sent: None })
     }
 
     fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<SendStatus, SendError> {
@@ -141,8 +165,9 @@ impl Connection {
         self.control_waits &= !self.queue.is_empty();
         if self.state == State::Open && self.queue.is_blocked() && !self.control_waits {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());
-            let mask = self.keys.as_mut().map(|keys| (keys.0)());
-            encode(&mut frame, true, opcode, mask, payload);
+            let header = self.header(opcode, payload.len(), true);
+            self.watch_sent(&header, payload);
+            encode(&mut frame, &header, payload);
             self.queue.overtake(&frame, opcode == Opcode::Pong, FrameHeader::frame_length);
         } else {
             self.control_waits = true;
@@ -155,15 +180,22 @@ impl Connection {
     }
 
     fn append_fragment(&mut self, opcode: Opcode, payload: &[u8], fin: bool) {
+        let header = self.header(opcode, payload.len(), fin);
+        self.watch_sent(&header, payload);
+        self.append_encoding(&header, payload);
+    }
+
+    fn append_encoding(&mut self, header: &FrameHeader, payload: &[u8]) {
+        self.queue.append_with(FrameHeader::MAX + payload.len(), |out| encode(out, header, payload));
+    }
+
+    /// 5.3: each frame of a client has a fresh masking key.
+    pub(super) fn header(&mut self, opcode: Opcode, payload: usize, fin: bool) -> FrameHeader {
         let mask = self.keys.as_mut().map(|keys| (keys.0)());
-        self.queue.append_with(FrameHeader::MAX + payload.len(), |out| encode(out, fin, opcode, mask, payload));
+        FrameHeader { fin, rsv: 0, opcode, mask, payload_length: payload as u64 }
     }
 
-    fn header(&self, opcode: Opcode, payload: usize, fin: bool) -> FrameHeader {
-        FrameHeader { fin, rsv: 0, opcode, mask: None, payload_length: payload as u64 }
-    }
-
-    fn check_message(&self) -> Result<(), SendError> {
+    pub(super) fn check_message(&self) -> Result<(), SendError> {
         self.check_open()?;
         if self.writing.is_some() {
             return Err(SendError::UnfinishedMessage);
@@ -176,7 +208,7 @@ impl Connection {
         if buffered >= limit { Err(SendError::BufferFull { buffered, limit }) } else { Ok(()) }
     }
 
-    fn status(&mut self) -> SendStatus {
+    pub(super) fn status(&mut self) -> SendStatus {
         if self.queue.len() > self.config.high_water_mark() {
             self.drain_owed = true;
             SendStatus::Backpressure
@@ -186,14 +218,35 @@ impl Connection {
     }
 }
 
-/// Appends one frame. 5.3: each frame of a client has a fresh masking key.
-fn encode(out: &mut Vec<u8>, fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) {
-    let header = FrameHeader { fin, rsv: 0, opcode, mask, payload_length: payload.len() as u64 };
-    let (header, length) = header.encode();
-    out.extend_from_slice(&header[..length]);
+/// A message that is being sent in fragments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    pub(super) kind: Kind,
+    /// Its first frame was queued.
+    pub(super) begun: bool,
+    /// Whether it is compressed; settled with its first frame.
+    #[cfg(feature = "deflate")]
+    pub(super) compression: Compression,
+}
+
+impl Writing {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            begun: false,
+            #[cfg(feature = "deflate")]
+            compression: Compression::Always,
+        }
+    }
+}
+
+/// Appends one frame.
+fn encode(out: &mut Vec<u8>, header: &FrameHeader, payload: &[u8]) {
+    let (bytes, length) = header.encode();
+    out.extend_from_slice(&bytes[..length]);
     let start = out.len();
     out.extend_from_slice(payload);
-    if let Some(mask) = mask {
+    if let Some(mask) = header.mask {
         apply_mask(&mut out[start..], mask, 0);
     }
 }
@@ -205,6 +258,16 @@ fn encode(out: &mut Vec<u8>, fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, p
 pub struct MessageWriter<'c> {
     connection: &'c mut Connection,
     kind: Kind,
+    /// Counts whole messages, for a loop's statistics.
+    sent: Option<&'c mut u64>,
+}
+
+#[cfg(feature = "net")]
+impl<'c> MessageWriter<'c> {
+    pub(crate) fn counted(mut self, sent: &'c mut u64) -> Self {
+        self.sent = Some(sent);
+        self
+    }
 }
 
 impl MessageWriter<'_> {
@@ -231,14 +294,24 @@ impl MessageWriter<'_> {
         self.connection.check_open()?;
         let status = self.fragment(&[], true);
         self.connection.writing = None;
+        if let Some(sent) = &mut self.sent {
+            **sent += 1;
+        }
         Ok(status)
     }
 
     fn fragment(&mut self, payload: &[u8], fin: bool) -> SendStatus {
-        let begun = self.connection.writing.is_some_and(|(_, begun)| begun);
-        let opcode = if begun { Opcode::Continuation } else { self.kind.opcode() };
-        self.connection.writing = Some((self.kind, true));
-        self.connection.append_fragment(opcode, payload, fin);
+        let mut writing = self.connection.writing.unwrap_or(Writing::new(self.kind));
+        let opcode = if writing.begun { Opcode::Continuation } else { self.kind.opcode() };
+        #[cfg(feature = "deflate")]
+        let compressed = self.connection.append_compressed_fragment(&mut writing, payload, fin);
+        #[cfg(not(feature = "deflate"))]
+        let compressed = false;
+        if !compressed {
+            self.connection.append_fragment(opcode, payload, fin);
+        }
+        writing.begun = true;
+        self.connection.writing = Some(writing);
         self.connection.status()
     }
 }

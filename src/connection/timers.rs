@@ -24,6 +24,9 @@ pub(super) struct Timers {
     message: Tick,
     /// The closing handshake has to be complete.
     close: Tick,
+    /// The compressor has to be looked at.
+    #[cfg(feature = "deflate")]
+    compressor: Tick,
     /// The send queue's progress when it was last looked at.
     progress: u32,
 }
@@ -35,6 +38,9 @@ pub(super) enum Due {
     DeadPeer,
     Idle,
     Close,
+    /// Is the compressor still in use?
+    #[cfg(feature = "deflate")]
+    Compressor,
 }
 
 fn ticks(time: Duration) -> Tick {
@@ -43,7 +49,16 @@ fn ticks(time: Duration) -> Tick {
 
 impl Timers {
     pub(super) fn new(now: Instant) -> Self {
-        Self { epoch: now, heard: 0, pinged: NEVER, message: 0, close: NEVER, progress: 0 }
+        Self {
+            epoch: now,
+            heard: 0,
+            pinged: NEVER,
+            message: 0,
+            close: NEVER,
+            #[cfg(feature = "deflate")]
+            compressor: NEVER,
+            progress: 0,
+        }
     }
 
     fn tick(&mut self, now: Instant) -> Tick {
@@ -51,7 +66,15 @@ impl Timers {
         if since.as_millis() > u128::from(REBASE) {
             let shift = ticks(since).min(REBASE);
             self.epoch += Duration::from_millis(u64::from(shift));
-            for tick in [&mut self.heard, &mut self.pinged, &mut self.message, &mut self.close] {
+            let ticks_of_all = [
+                &mut self.heard,
+                &mut self.pinged,
+                &mut self.message,
+                &mut self.close,
+                #[cfg(feature = "deflate")]
+                &mut self.compressor,
+            ];
+            for tick in ticks_of_all {
                 if *tick != NEVER {
                     *tick = tick.saturating_sub(shift);
                 }
@@ -79,10 +102,14 @@ impl Timers {
         }
     }
 
-    /// A number has changed that shows the peer's system takes what we send.
-    pub(super) fn note_progress(&mut self, progress: u32, now: Instant) {
+    /// A number has changed that shows the peer's system takes what we send. Only a peer that is not read from is not
+    /// idle meanwhile.
+    pub(super) fn note_progress(&mut self, progress: u32, withheld: bool, now: Instant) {
         if std::mem::replace(&mut self.progress, progress) != progress {
-            self.resume(now);
+            self.heard(now);
+            if withheld {
+                self.message = self.heard;
+            }
         }
     }
 
@@ -102,7 +129,25 @@ impl Timers {
         });
         let idle = config.idle_timeout().filter(|_| keepalive);
         let idle = idle.map(|time| (self.message.saturating_add(ticks(time)), Due::Idle));
-        alive.into_iter().chain(idle).min_by_key(|(tick, _)| *tick)
+        let others = alive.into_iter().chain(idle);
+        #[cfg(feature = "deflate")]
+        let others = others.chain(Some((self.compressor, Due::Compressor)).filter(|(tick, _)| *tick != NEVER));
+        others.min_by_key(|(tick, _)| *tick)
+    }
+
+    /// There is a compressor, which is to be given up when it has not been used for `time`. A send does not tell when it
+    /// is: the first look may come early, and then only notes that it was.
+    #[cfg(feature = "deflate")]
+    pub(super) fn watch_compressor(&mut self, time: Option<Duration>) {
+        if let Some(time) = time.filter(|_| self.compressor == NEVER) {
+            self.compressor = self.heard.saturating_add(ticks(time));
+        }
+    }
+
+    /// Looks again after `time`, or not any more.
+    #[cfg(feature = "deflate")]
+    pub(super) fn watch_compressor_again(&mut self, time: Option<Duration>, now: Instant) {
+        self.compressor = time.map_or(NEVER, |time| self.tick(now).saturating_add(ticks(time)));
     }
 
     /// When to look again. Without `keepalive` (reading is paused by the caller) only closing has a deadline.
@@ -118,8 +163,11 @@ impl Timers {
         if now < tick {
             return None;
         }
-        if due == Due::Ping {
-            self.pinged = now;
+        match due {
+            Due::Ping => self.pinged = now,
+            #[cfg(feature = "deflate")]
+            Due::Compressor => self.compressor = NEVER,
+            _ => {}
         }
         Some(due)
     }

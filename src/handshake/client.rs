@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::accept_key::{AcceptKey, encode_accept_key, encode_nonce};
 use super::client_request::ClientRequest;
+use super::deflate::{DeflateAnswer, DeflateOffer};
 use super::error::{AnswerError, HandshakeError, Refusal};
 use super::extensions::{ExtensionList, Extensions};
 use crate::buffer::{RecvBuffer, SendQueue};
@@ -39,6 +40,7 @@ pub struct ClientHandshake {
     limits: Limits,
     accept: AcceptKey,
     subprotocols: Vec<String>,
+    deflate: Vec<DeflateOffer>,
     queue: SendQueue,
     parser: ResponseParser,
     interim: u32,
@@ -64,6 +66,7 @@ impl ClientHandshake {
             limits,
             accept: encode_accept_key(&encode_nonce(nonce)),
             subprotocols: request.offered_subprotocols().to_vec(),
+            deflate: request.offered_deflate().to_vec(),
             queue,
             parser: ResponseParser::new(),
             interim: 0,
@@ -167,18 +170,14 @@ impl ClientHandshake {
             (Some(_), 1) => return Err(AnswerError::WrongAccept),
             _ => return Err(AnswerError::DuplicateAccept),
         }
-        // Item 5: "the use of an extension that was not present in the client's handshake"; nothing is offered.
         // 11.3.2: "MUST NOT appear more than once in an HTTP response".
         if fields.lines(Known::SecWebSocketExtensions) > 1 {
             return Err(AnswerError::Extensions);
         }
-        if let Some(value) = fields.first(bytes, Known::SecWebSocketExtensions) {
-            match ExtensionList::new(value).next() {
-                None => return Err(AnswerError::Extensions),
-                Some(Ok(extension)) => return Err(AnswerError::UnofferedExtension(extension.name().to_owned())),
-                Some(Err(_)) => return Err(AnswerError::Extensions),
-            }
-        }
+        let extensions = match fields.first(bytes, Known::SecWebSocketExtensions) {
+            None => Extensions::none(),
+            Some(value) => self.check_extensions(value)?,
+        };
         // Item 6: "the use of a subprotocol that was not present in the client's handshake".
         // 11.3.4: "MUST NOT appear more than once in an HTTP response".
         if fields.lines(Known::SecWebSocketProtocol) > 1 {
@@ -195,9 +194,30 @@ impl ClientHandshake {
             // A server may have answered before the whole request was written.
             queue: std::mem::take(&mut self.queue),
             subprotocol,
-            extensions: Extensions::none(),
+            extensions,
             fields: head.field_lines(bytes).into(),
         })
+    }
+
+    /// Item 5: "the use of an extension that was not present in the client's handshake" fails the connection, and so does
+    /// what RFC 7692, 7.1 does not allow as an answer to one of our offers.
+    fn check_extensions(&self, value: &[u8]) -> Result<Extensions, AnswerError> {
+        let mut agreed = None;
+        for extension in ExtensionList::new(value) {
+            let extension = extension.map_err(|_| AnswerError::Extensions)?;
+            let name = extension.name();
+            if self.deflate.is_empty() || !name.eq_ignore_ascii_case(DeflateOffer::NAME) {
+                return Err(AnswerError::UnofferedExtension(name.to_owned()));
+            }
+            let answer = DeflateAnswer::from_extension(&extension);
+            // 5: the answer is to one of the offers, and does not say to which.
+            let params = answer.and_then(|answer| self.deflate.iter().find_map(|offer| offer.params(&answer)));
+            match params {
+                Some(params) if agreed.is_none() => agreed = Some(params),
+                _ => return Err(AnswerError::Deflate(String::from_utf8_lossy(value).into_owned())),
+            }
+        }
+        agreed.map(|params| Extensions::none().with_deflate(params)).ok_or(AnswerError::Extensions)
     }
 
     fn fail(&mut self, error: HandshakeError) {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::accept_key::encode_nonce;
+use super::deflate::DeflateOffer;
 use super::error::ClientRequestError;
 use super::verdict::push_handshake_field;
 use crate::buffer::SendQueue;
@@ -33,6 +34,7 @@ pub struct ClientRequest {
     basic: Option<String>,
     fields: FieldLines,
     subprotocols: Vec<String>,
+    deflate: Vec<DeflateOffer>,
 }
 
 impl ClientRequest {
@@ -93,8 +95,8 @@ impl ClientRequest {
         // (when not using the default port)".
         let authority = if port == default { host.to_owned() } else { format!("{host}:{port}") };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
-        let (fields, subprotocols) = (FieldLines::default(), Vec::new());
-        Ok(Self { secure, authority, host, port, target, basic: None, fields, subprotocols })
+        let (fields, subprotocols, deflate) = (FieldLines::default(), Vec::new(), Vec::new());
+        Ok(Self { secure, authority, host, port, target, basic: None, fields, subprotocols, deflate })
     }
 
     /// Adds a header. The fields of the handshake cannot be replaced: an error says so.
@@ -122,6 +124,15 @@ impl ClientRequest {
             self.subprotocols.push(subprotocol.to_owned());
         }
         Ok(self)
+    }
+
+    /// Offers permessage-deflate, in order of preference (RFC 7692, section 7.1): the server takes one or none. In place
+    /// of what was offered before. An event loop does it as its `Config::permessage_deflate` says.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate_offers(mut self, offers: &[DeflateOffer]) -> Self {
+        self.deflate = offers.to_vec();
+        self
     }
 
     /// Whether the URL is `wss://`: the handshake must run inside TLS.
@@ -154,6 +165,10 @@ impl ClientRequest {
         &self.subprotocols
     }
 
+    pub(crate) fn offered_deflate(&self) -> &[DeflateOffer] {
+        &self.deflate
+    }
+
     /// RFC 6455, 4.1: the client's opening handshake.
     pub(crate) fn encode(&self, queue: &mut SendQueue, nonce: [u8; 16]) {
         let length = self.target.len() + self.authority.len() + self.fields.as_bytes().len();
@@ -170,6 +185,13 @@ impl ClientRequest {
                 push(subprotocol.as_bytes());
             }
             if !self.subprotocols.is_empty() {
+                push(b"\r\n");
+            }
+            for (place, offer) in self.deflate.iter().enumerate() {
+                push(if place == 0 { b"Sec-WebSocket-Extensions: " } else { b", " });
+                push(offer.to_string().as_bytes());
+            }
+            if !self.deflate.is_empty() {
                 push(b"\r\n");
             }
             if let Some(basic) = &self.basic

@@ -162,6 +162,10 @@ pub enum AnswerError {
     /// `Sec-WebSocket-Extensions` on several lines, or against its grammar.
     #[error("malformed Sec-WebSocket-Extensions")]
     Extensions,
+    /// An answer to our offer of permessage-deflate that RFC 7692, section 7.1 does not allow: a parameter that is
+    /// unknown, invalid, repeated, or beyond what was offered.
+    #[error("{0:?} is no answer to what was offered (RFC 7692, 7.1)")]
+    Deflate(String),
     /// A subprotocol that was not offered.
     #[error("the server selected the subprotocol {0:?}, which was not offered")]
     UnofferedSubprotocol(String),

@@ -1,10 +1,9 @@
-//! `Sec-WebSocket-Extensions` (RFC 6455, section 9.1), and the parameters of permessage-deflate (RFC 7692,
-//! section 7.1) as data.
-//!
-//! Nothing is agreed on yet: a server declines every offer, a client makes none. What is here is the grammar,
-//! which must be kept to in any case, and the values that a negotiation is about.
+//! `Sec-WebSocket-Extensions` (RFC 6455, section 9.1): the grammar, which must be kept to in any case, and what was
+//! agreed on. The one extension that is spoken has its parameters in [`super::deflate`].
 
 use thiserror::Error;
+
+use super::deflate::DeflateParams;
 
 use crate::http::{is_token_byte, trim};
 
@@ -147,7 +146,7 @@ impl<'b> Param<'b> {
     }
 
     /// RFC 7692, 7.1.2: "a decimal integer value without leading zeroes between 8 to 15".
-    fn window_bits(&self) -> Option<u8> {
+    pub(super) fn window_bits(&self) -> Option<u8> {
         let mut number = 0;
         for (place, char) in self.value()?.enumerate() {
             let digit = char.to_digit(10)?;
@@ -227,134 +226,6 @@ pub(crate) fn validate(value: &[u8]) -> Result<bool, ExtensionsError> {
     ExtensionList::new(value).try_fold(false, |_, element| element.map(|_| true))
 }
 
-/// What a client says about its own window (RFC 7692, section 7.1.2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientWindow {
-    /// `client_max_window_bits` was not offered: the server must not limit the client's window.
-    Fixed,
-    /// Offered, with the largest window that the client will use: 8 to 15 bits, 15 if it named none.
-    AtMost(u8),
-}
-
-/// A client's offer of permessage-deflate (RFC 7692, section 7.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeflateOffer {
-    /// The client asks the server not to keep its window from message to message.
-    pub server_no_context_takeover: bool,
-    /// The client says that it will not keep its own.
-    pub client_no_context_takeover: bool,
-    /// The largest window that the client asks the server to use, 8 to 15 bits.
-    pub server_max_window_bits: Option<u8>,
-    /// What the client says about its own window.
-    pub client_window: ClientWindow,
-}
-
-impl DeflateOffer {
-    /// The name of the extension.
-    pub const NAME: &'static str = "permessage-deflate";
-
-    /// Reads an offer. `None` if it is for another extension, or must be declined.
-    ///
-    /// RFC 7692, 7.1: "A server MUST decline an extension negotiation offer for this extension if" it has a
-    /// parameter that is not defined for offers, an invalid value, or the same parameter twice.
-    pub fn from_extension(extension: &Extension<'_>) -> Option<Self> {
-        if !extension.name().eq_ignore_ascii_case(Self::NAME) {
-            return None;
-        }
-        let seen = Seen::read(extension, Side::Offer)?;
-        Some(Self {
-            server_no_context_takeover: seen.server_no_context_takeover,
-            client_no_context_takeover: seen.client_no_context_takeover,
-            server_max_window_bits: seen.server_max_window_bits,
-            client_window: seen.client_max_window_bits.map_or(ClientWindow::Fixed, ClientWindow::AtMost),
-        })
-    }
-}
-
-/// The agreed parameters of permessage-deflate (RFC 7692, section 7.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeflateParams {
-    /// The server does not keep its window from message to message.
-    pub server_no_context_takeover: bool,
-    /// The client does not keep its window from message to message.
-    pub client_no_context_takeover: bool,
-    /// The server's window, 8 to 15 bits.
-    pub server_max_window_bits: u8,
-    /// The client's window, 8 to 15 bits.
-    pub client_max_window_bits: u8,
-}
-
-impl Default for DeflateParams {
-    /// Windows of 32 KiB, kept: what the extension's bare name means.
-    fn default() -> Self {
-        Self {
-            server_no_context_takeover: false,
-            client_no_context_takeover: false,
-            server_max_window_bits: 15,
-            client_max_window_bits: 15,
-        }
-    }
-}
-
-impl DeflateParams {
-    /// Reads a server's answer. `None` if it is not one that RFC 7692, section 7.1 allows: the client must
-    /// then fail the connection. Whether the answer corresponds to the offer is not looked at here.
-    pub fn from_extension(extension: &Extension<'_>) -> Option<Self> {
-        if !extension.name().eq_ignore_ascii_case(DeflateOffer::NAME) {
-            return None;
-        }
-        let seen = Seen::read(extension, Side::Answer)?;
-        Some(Self {
-            server_no_context_takeover: seen.server_no_context_takeover,
-            client_no_context_takeover: seen.client_no_context_takeover,
-            server_max_window_bits: seen.server_max_window_bits.unwrap_or(15),
-            client_max_window_bits: seen.client_max_window_bits.unwrap_or(15),
-        })
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Offer,
-    Answer,
-}
-
-/// The four parameters, each at most once, each with a value that is allowed.
-#[derive(Default)]
-struct Seen {
-    server_no_context_takeover: bool,
-    client_no_context_takeover: bool,
-    server_max_window_bits: Option<u8>,
-    client_max_window_bits: Option<u8>,
-}
-
-impl Seen {
-    fn read(extension: &Extension<'_>, side: Side) -> Option<Self> {
-        let mut seen = Self::default();
-        for param in extension.params() {
-            let repeated = match param.name() {
-                "server_no_context_takeover" if param.value.is_none() => {
-                    std::mem::replace(&mut seen.server_no_context_takeover, true)
-                }
-                "client_no_context_takeover" if param.value.is_none() => {
-                    std::mem::replace(&mut seen.client_no_context_takeover, true)
-                }
-                "server_max_window_bits" => seen.server_max_window_bits.replace(param.window_bits()?).is_some(),
-                // 7.1.2.2: in an offer the value may be left out.
-                "client_max_window_bits" if param.value.is_none() && side == Side::Offer => {
-                    seen.client_max_window_bits.replace(15).is_some()
-                }
-                "client_max_window_bits" => seen.client_max_window_bits.replace(param.window_bits()?).is_some(),
-                _ => return None,
-            };
-            if repeated {
-                return None;
-            }
-        }
-        Some(seen)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,69 +288,5 @@ mod tests {
     #[test]
     fn an_error_ends_the_list() {
         assert_eq!(ExtensionList::new(b"a b, c").count(), 1);
-    }
-
-    fn offer(params: &str) -> Option<DeflateOffer> {
-        let value = format!("permessage-deflate{params}");
-        let extension = ExtensionList::new(value.as_bytes()).next().unwrap().unwrap();
-        DeflateOffer::from_extension(&extension)
-    }
-
-    #[test]
-    fn rfc7692_section_7_1_offers() {
-        let bare = DeflateOffer {
-            server_no_context_takeover: false,
-            client_no_context_takeover: false,
-            server_max_window_bits: None,
-            client_window: ClientWindow::Fixed,
-        };
-        assert_eq!(offer(""), Some(bare));
-        assert_eq!(
-            offer("; client_max_window_bits; server_max_window_bits=10"),
-            Some(DeflateOffer { server_max_window_bits: Some(10), client_window: ClientWindow::AtMost(15), ..bare })
-        );
-        assert_eq!(
-            offer("; client_max_window_bits=\"8\"; server_no_context_takeover; client_no_context_takeover"),
-            Some(DeflateOffer {
-                server_no_context_takeover: true,
-                client_no_context_takeover: true,
-                client_window: ClientWindow::AtMost(8),
-                ..bare
-            })
-        );
-        for declined in [
-            "; unknown",
-            "; server_max_window_bits",
-            "; server_max_window_bits=7",
-            "; server_max_window_bits=16",
-            "; server_max_window_bits=08",
-            "; server_max_window_bits=+9",
-            "; server_max_window_bits=100",
-            "; server_max_window_bits=9; server_max_window_bits=9",
-            "; client_max_window_bits; client_max_window_bits=9",
-            "; server_no_context_takeover=1",
-            "; client_no_context_takeover; client_no_context_takeover",
-        ] {
-            assert_eq!(offer(declined), None, "{declined}");
-        }
-    }
-
-    #[test]
-    fn rfc7692_section_7_1_answers() {
-        let answer = |value: &str| {
-            let extension = ExtensionList::new(value.as_bytes()).next().unwrap().unwrap();
-            DeflateParams::from_extension(&extension)
-        };
-        assert_eq!(answer("permessage-deflate"), Some(DeflateParams::default()));
-        assert_eq!(
-            answer("permessage-deflate; server_no_context_takeover; client_max_window_bits=9"),
-            Some(DeflateParams {
-                server_no_context_takeover: true,
-                client_max_window_bits: 9,
-                ..DeflateParams::default()
-            })
-        );
-        assert_eq!(answer("permessage-deflate; client_max_window_bits"), None);
-        assert_eq!(answer("x-webkit-deflate-frame"), None);
     }
 }

@@ -13,19 +13,21 @@
 //! nonce are passed in.
 
 mod accept_key;
+mod accepted;
 mod client;
 mod client_request;
+mod deflate;
 mod error;
 mod extensions;
 mod server;
 mod verdict;
 
 pub use accept_key::accept_key;
+pub use accepted::Accepted;
 pub use client::{ClientHandshake, Established};
 pub use client_request::ClientRequest;
+pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer, DeflateParams};
 pub use error::{AcceptanceError, AnswerError, ClientRequestError, HandshakeError, Refusal, UpgradeError};
-pub use extensions::{
-    ClientWindow, DeflateOffer, DeflateParams, Extension, ExtensionList, Extensions, ExtensionsError, Param, Params,
-};
-pub use server::{Accepted, Outcome, Progress, ServerHandshake};
+pub use extensions::{Extension, ExtensionList, Extensions, ExtensionsError, Param, Params};
+pub use server::{Outcome, Progress, ServerHandshake};
 pub use verdict::{Acceptance, Verdict};

@@ -7,8 +7,10 @@ use std::time::Instant;
 use bytes::BufMut as _;
 
 use super::accept_key::{AcceptKey, encode_accept_key, is_valid_key};
+use super::accepted::Accepted;
+use super::deflate::{DeflateAnswer, DeflateOffer, DeflateParams};
 use super::error::{AcceptanceError, HandshakeError, UpgradeError};
-use super::extensions::{self, Extensions};
+use super::extensions::{self, ExtensionList, Extensions};
 use super::verdict::{Acceptance, Verdict};
 use crate::buffer::{RecvBuffer, SendQueue};
 use crate::http::{
@@ -42,6 +44,15 @@ pub struct ServerHandshake {
     exchange: Exchange,
     /// What ended it, where that is more than HTTP knows.
     failure: Option<HandshakeError>,
+    /// What permessage-deflate is accepted with; without it every offer is declined.
+    deflate: Option<DeflateParams>,
+}
+
+/// A request that was accepted: its key, what goes into the 101, and the extensions.
+struct Switch {
+    key: AcceptKey,
+    acceptance: Acceptance,
+    deflate: Option<(DeflateAnswer, DeflateParams)>,
 }
 
 /// What a step of a [`ServerHandshake`] came to.
@@ -66,12 +77,19 @@ pub enum Outcome {
 impl ServerHandshake {
     /// A connection that has just been opened. The deadline of its first request runs from now.
     pub fn new(limits: Limits, timeouts: Timeouts, now: Instant) -> Self {
-        Self { exchange: Exchange::new(limits, timeouts, now), failure: None }
+        Self { exchange: Exchange::new(limits, timeouts, now), failure: None, deflate: None }
     }
 
     /// Tells the peer's address, which `verify` then sees.
     pub fn set_peer_addr(&mut self, peer_addr: Option<SocketAddr>) {
         self.exchange.set_peer_addr(peer_addr);
+    }
+
+    /// Accepts the first offer of permessage-deflate that can be (RFC 7692, section 7.1), with these parameters or
+    /// stricter ones; see `Config::permessage_deflate`. Without this call every offer is declined.
+    #[cfg(feature = "deflate")]
+    pub fn set_deflate(&mut self, terms: Option<DeflateParams>) {
+        self.deflate = terms;
     }
 
     /// Goes on with what is unread, request by request; each is shown to `verify`, unless it is invalid.
@@ -85,15 +103,15 @@ impl ServerHandshake {
         verify: &mut dyn FnMut(&Request<'_>) -> Verdict,
     ) -> Progress {
         let mut switch = None;
-        let failure = &mut self.failure;
+        let (failure, deflate) = (&mut self.failure, self.deflate);
         let polled = self.exchange.poll(rx, now, &mut |request| {
             if !request.is_upgrade() {
-                return decide(request, verify(request), None, &mut switch, failure);
+                return decide(request, verify(request), None, deflate, &mut switch, failure);
             }
             match check_upgrade(request) {
                 Ok(key) => {
                     let key = encode_accept_key(key);
-                    decide(request, verify(request), Some(key), &mut switch, failure)
+                    decide(request, verify(request), Some(key), deflate, &mut switch, failure)
                 }
                 Err(fault) => {
                     *failure = Some(fault.into());
@@ -104,13 +122,15 @@ impl ServerHandshake {
         self.progress(polled, switch)
     }
 
-    fn progress(&mut self, polled: Polled, switch: Option<(AcceptKey, Acceptance)>) -> Progress {
+    fn progress(&mut self, polled: Polled, switch: Option<Switch>) -> Progress {
         match (polled, switch) {
-            (Polled::Switched, Some((key, acceptance))) => {
+            (Polled::Switched, Some(switch)) => {
                 let mut queue = std::mem::take(self.exchange.queue());
-                encode_switch(&mut queue, &key, &acceptance);
-                let subprotocol = acceptance.into_subprotocol();
-                Progress::Upgraded(Box::new(Accepted { queue, subprotocol, extensions: Extensions::none() }))
+                encode_switch(&mut queue, &switch);
+                let subprotocol = switch.acceptance.into_subprotocol();
+                let extensions = switch.deflate.map(|(_, params)| Extensions::none().with_deflate(params));
+                let extensions = extensions.unwrap_or_default();
+                Progress::Upgraded(Box::new(Accepted::new(queue, subprotocol, extensions)))
             }
             _ => Progress::Pending,
         }
@@ -130,7 +150,7 @@ impl ServerHandshake {
         let request = deferred.as_request();
         let key = if request.is_upgrade() { check_upgrade(&request).ok().map(encode_accept_key) } else { None };
         let mut switch = None;
-        let answer = decide(&request, verdict.into(), key, &mut switch, &mut self.failure);
+        let answer = decide(&request, verdict.into(), key, self.deflate, &mut switch, &mut self.failure);
         let _ = self.exchange.respond(answer, now);
         let polled = if switch.is_some() { Polled::Switched } else { Polled::Pending };
         self.progress(polled, switch)
@@ -290,13 +310,16 @@ fn decide(
     request: &Request<'_>,
     verdict: Verdict,
     key: Option<AcceptKey>,
-    switch: &mut Option<(AcceptKey, Acceptance)>,
+    deflate: Option<DeflateParams>,
+    switch: &mut Option<Switch>,
     failure: &mut Option<HandshakeError>,
 ) -> Answer {
     match (verdict, key) {
         (Verdict::Accept(acceptance), Some(key)) => match check_acceptance(request, &acceptance) {
             Ok(()) => {
-                *switch = Some((key, acceptance));
+                let deflate = deflate.filter(|_| acceptance.takes_extensions());
+                let deflate = deflate.and_then(|terms| negotiate(request, &terms));
+                *switch = Some(Switch { key, acceptance, deflate });
                 Answer::Switch
             }
             Err(fault) => {
@@ -331,8 +354,20 @@ fn check_acceptance(request: &Request<'_>, acceptance: &Acceptance) -> Result<()
     }
 }
 
+/// RFC 7692, 5: the first offer that can be accepted, in the client's order of preference. 5.1: an offer that cannot is
+/// declined, and the next one looked at; with none accepted the connection goes on without the extension.
+fn negotiate(request: &Request<'_>, terms: &DeflateParams) -> Option<(DeflateAnswer, DeflateParams)> {
+    let lines = request.head.fields.all(request.bytes, Known::SecWebSocketExtensions);
+    lines.flat_map(ExtensionList::new).filter_map(Result::ok).find_map(|extension| {
+        let offer = DeflateOffer::from_extension(&extension)?;
+        let answer = offer.answer(terms)?;
+        Some((answer, offer.params(&answer)?))
+    })
+}
+
 /// RFC 6455, 4.2.2, item 5: the server's response.
-fn encode_switch(queue: &mut SendQueue, key: &AcceptKey, acceptance: &Acceptance) {
+fn encode_switch(queue: &mut SendQueue, switch: &Switch) {
+    let Switch { key, acceptance, deflate } = switch;
     // Answers to pipelined requests become one run with the 101, into which no control frame can cut.
     let answers = (!queue.is_empty()).then(|| std::mem::take(queue));
     let before = answers.as_ref().map_or(0, SendQueue::len);
@@ -348,46 +383,11 @@ fn encode_switch(queue: &mut SendQueue, key: &AcceptKey, acceptance: &Acceptance
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(subprotocol.as_bytes());
         }
+        if let Some((answer, _)) = deflate {
+            out.extend_from_slice(format!("\r\nSec-WebSocket-Extensions: {answer}").as_bytes());
+        }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(acceptance.field_lines());
         out.extend_from_slice(b"\r\n");
     });
-}
-
-/// The proof that a server's opening handshake succeeded.
-///
-/// It carries what is still to be written, the 101 above all.
-#[derive(Debug)]
-pub struct Accepted {
-    queue: SendQueue,
-    subprotocol: Option<Box<str>>,
-    extensions: Extensions,
-}
-
-impl Accepted {
-    /// For those who have answered the handshake by an HTTP server of their own, with
-    /// [`accept_key`](super::accept_key) among others. The 101 must have been sent.
-    pub fn upgraded_elsewhere(subprotocol: Option<&str>, extensions: Extensions) -> Self {
-        Self { queue: SendQueue::new(), subprotocol: subprotocol.map(Into::into), extensions }
-    }
-
-    /// The subprotocol that was selected.
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
-    }
-
-    /// The extensions that were agreed on.
-    pub fn extensions(&self) -> Extensions {
-        self.extensions
-    }
-
-    /// What waits to be written.
-    pub fn transmit(&mut self) -> &mut SendQueue {
-        &mut self.queue
-    }
-
-    /// For the connection that begins with it.
-    pub(crate) fn into_queue(self) -> (SendQueue, Extensions) {
-        (self.queue, self.extensions)
-    }
 }

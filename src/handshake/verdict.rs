@@ -65,6 +65,7 @@ pub struct Acceptance {
     subprotocol: Option<Box<str>>,
     fields: FieldLines,
     fault: Option<HeaderError>,
+    declines_extensions: bool,
 }
 
 impl Acceptance {
@@ -92,6 +93,13 @@ impl Acceptance {
         self
     }
 
+    /// Declines every extension, for this connection alone: what it carries is not to be compressed.
+    #[must_use]
+    pub fn without_extensions(mut self) -> Self {
+        self.declines_extensions = true;
+        self
+    }
+
     /// Adds a header, or says what is wrong with it.
     pub fn try_header(mut self, name: &str, value: &str) -> Result<Self, HeaderError> {
         push_handshake_field(&mut self.fields, name, value)?;
@@ -106,6 +114,10 @@ impl Acceptance {
     /// The subprotocol that was selected.
     pub fn selected_subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    pub(crate) fn takes_extensions(&self) -> bool {
+        !self.declines_extensions
     }
 
     pub(crate) fn field_lines(&self) -> &[u8] {

@@ -2,12 +2,18 @@
 
 use std::ops::Range;
 
-use super::{Kind, utf8};
+#[cfg(feature = "deflate")]
+mod inflated;
+
+use super::{Inflation, Kind, utf8};
 use crate::{
     RecvBuffer,
     error::ProtocolError,
     frame::{FrameHeader, Opcode, apply_mask},
 };
+
+/// RFC 7692, 6: the "Per-Message Compressed" bit.
+const RSV1: u8 = 0x4;
 
 /// What the decoder holds a peer to.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +43,13 @@ pub(crate) enum Found {
     },
 }
 
+/// Is told of each frame of the peer, when somebody watches: its header, then its payload in the pieces that arrive
+/// (one at least, and if it is empty), unmasked and otherwise as on the wire.
+pub(crate) trait Watcher {
+    fn header(&mut self, header: &FrameHeader);
+    fn payload(&mut self, bytes: &[u8]);
+}
+
 /// The state between two reads. The bytes are in the [`RecvBuffer`], which comes along with each call.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -52,6 +65,8 @@ pub(crate) struct Decoder {
     turned: u8,
     in_frame: bool,
     fin: bool,
+    /// The current message is compressed.
+    compressed: bool,
     /// The peer has to mask: we are the server.
     expects_mask: bool,
     streaming: bool,
@@ -71,6 +86,7 @@ impl Decoder {
             turned: 0,
             in_frame: false,
             fin: false,
+            compressed: false,
             expects_mask,
             streaming,
             message: None,
@@ -87,17 +103,26 @@ impl Decoder {
     }
 
     /// The next message or control frame, or `None` when the buffer does not hold one whole. Reads each byte once,
-    /// whatever the pieces in which it comes.
-    pub(crate) fn decode(&mut self, rx: &mut RecvBuffer, limits: &Limits) -> Result<Option<Found>, ProtocolError> {
+    /// whatever the pieces in which it comes. With `inflation` messages may be compressed.
+    pub(crate) fn decode(
+        &mut self,
+        rx: &mut RecvBuffer,
+        limits: &Limits,
+        inflation: Option<&mut Inflation>,
+        mut watcher: Option<&mut dyn Watcher>,
+    ) -> Result<Option<Found>, ProtocolError> {
+        let compresses = inflation.is_some();
+        #[cfg(feature = "deflate")]
+        let mut inflation = inflation;
         rx.release();
         loop {
             if !self.in_frame {
                 let (header, length) = match FrameHeader::parse(rx.unread()) {
                     Ok(Some(header)) => header,
-                    Ok(None) => return self.check_start(rx.unread()).map(|()| None),
-                    Err(error) => return self.check_start(rx.unread()).and(Err(error)),
+                    Ok(None) => return self.check_start(rx.unread(), compresses).map(|()| None),
+                    Err(error) => return self.check_start(rx.unread(), compresses).and(Err(error)),
                 };
-                self.check(header.rsv, header.opcode)?;
+                self.check(header.rsv, header.opcode, compresses)?;
                 self.check_mask(header.mask.is_some())?;
                 if header.opcode.is_control() {
                     let payload = header.payload_length as usize;
@@ -108,10 +133,26 @@ impl Decoder {
                     if let Some(mask) = header.mask {
                         apply_mask(&mut rx.unread_mut()[..payload], mask, 0);
                     }
+                    if let Some(watcher) = watcher {
+                        watcher.header(&header);
+                        watcher.payload(&rx.unread()[..payload]);
+                    }
                     return Ok(Some(Found::Control { opcode: header.opcode, payload: rx.locate(payload) }));
                 }
                 self.begin_frame(&header, limits)?;
                 rx.consume(length);
+                if let Some(watcher) = &mut watcher {
+                    watcher.header(&header);
+                }
+            }
+            #[cfg(feature = "deflate")]
+            if self.compressed
+                && let Some(inflation) = inflation.as_deref_mut()
+            {
+                match self.inflate_frame(rx, limits, inflation, &mut watcher)? {
+                    None if !self.in_frame => continue,
+                    found => return Ok(found),
+                }
             }
             let available = rx.unread().len();
             let n = usize::try_from(self.remaining).map_or(available, |remaining| remaining.min(available));
@@ -120,6 +161,9 @@ impl Decoder {
             if self.expects_mask {
                 apply_mask(&mut rx.unread_mut()[..n], self.mask, self.turned as usize);
                 self.turned = (self.turned + (n % 4) as u8) % 4;
+            }
+            if let Some(watcher) = &mut watcher {
+                watcher.payload(&rx.unread()[..n]);
             }
             rx.append_to_message(n);
             self.remaining -= n as u64;
@@ -148,20 +192,22 @@ impl Decoder {
 
     /// What the first two bytes show need not wait for the rest of the header. Rules are checked in the order of the
     /// bytes that break them, so that the verdict does not depend on how the bytes were cut.
-    fn check_start(&self, start: &[u8]) -> Result<(), ProtocolError> {
+    fn check_start(&self, start: &[u8], compresses: bool) -> Result<(), ProtocolError> {
         let Some((header, _)) = start.first().and_then(|first| FrameHeader::parse(&[*first, 0]).ok().flatten()) else {
             return match start.first() {
                 Some(first) if first & 0x70 != 0 => Err(ProtocolError::ReservedBits(first >> 4 & 0x7)),
                 _ => Ok(()),
             };
         };
-        self.check(header.rsv, header.opcode)?;
+        self.check(header.rsv, header.opcode, compresses)?;
         start.get(1).map_or(Ok(()), |second| self.check_mask(second & 0x80 != 0))
     }
 
-    fn check(&self, rsv: u8, opcode: Opcode) -> Result<(), ProtocolError> {
-        // 5.2: reserved bits "MUST be 0 unless an extension is negotiated that defines meanings"
-        if rsv != 0 {
+    fn check(&self, rsv: u8, opcode: Opcode, compresses: bool) -> Result<(), ProtocolError> {
+        // 5.2: reserved bits "MUST be 0 unless an extension is negotiated that defines meanings". RFC 7692, 6: RSV1 means
+        // compressed, "only on the first fragment of a message", and "MUST NOT" be set on control frames.
+        let first = matches!(opcode, Opcode::Text | Opcode::Binary);
+        if rsv != 0 && !(compresses && first && rsv == RSV1) {
             return Err(ProtocolError::ReservedBits(rsv));
         }
         // 5.4: fragments of one message "MUST NOT be interleaved between the fragments of another message"
@@ -189,9 +235,15 @@ impl Decoder {
             Opcode::Binary => self.message = Some(Kind::Binary),
             _ => {}
         }
-        let limit = if self.streaming { limits.max_streamed_size } else { limits.max_message_size as u64 };
+        if header.opcode != Opcode::Continuation {
+            self.compressed = header.rsv == RSV1;
+        }
+        let limit = self.limit(limits);
+        // What it is inflated to counts then, as it comes. Compressed it may be longer, if its sender gains nothing by it;
+        // but an endless row of empty blocks has an end.
+        let most = if self.compressed { limit.saturating_mul(2).saturating_add(1024) } else { limit };
         self.size = self.size.saturating_add(header.payload_length);
-        if self.size > limit {
+        if self.size > most {
             return Err(ProtocolError::MessageTooBig { limit });
         }
         self.fragments = self.fragments.saturating_add(1);
@@ -204,6 +256,10 @@ impl Decoder {
         self.fin = header.fin;
         self.in_frame = true;
         Ok(())
+    }
+
+    fn limit(&self, limits: &Limits) -> u64 {
+        if self.streaming { limits.max_streamed_size } else { limits.max_message_size as u64 }
     }
 
     /// 8.1: fail as soon as a byte cannot be part of UTF-8, inside an unfinished frame too.
@@ -248,7 +304,7 @@ mod tests {
     fn found(decoder: &mut Decoder, rx: &mut RecvBuffer) -> Vec<(String, Vec<u8>)> {
         let mut all = Vec::new();
         loop {
-            match decoder.decode(rx, &LIMITS) {
+            match decoder.decode(rx, &LIMITS, None, None) {
                 Ok(Some(found)) => {
                     let bytes = match &found {
                         Found::Control { payload, .. } => rx.slice(payload.clone()).to_vec(),

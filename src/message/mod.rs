@@ -4,12 +4,25 @@
 //! fragments and checks text as the bytes arrive. [`PreparedMessage`] is a frame that was encoded once, for many.
 
 pub(crate) mod decoder;
+#[cfg(feature = "deflate")]
+pub(crate) mod deflate;
 mod prepared;
 pub(crate) mod utf8;
 
 use std::{fmt, ops::Deref};
 
+#[cfg(feature = "deflate")]
+pub(crate) use deflate::Inflation;
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use deflate::{Compression, DeflatePool};
+pub(crate) use prepared::Encoded;
 pub use prepared::PreparedMessage;
+
+/// Nobody inflates.
+#[cfg(not(feature = "deflate"))]
+#[derive(Debug)]
+pub(crate) enum Inflation {}
 
 use crate::frame::Opcode;
 
@@ -49,6 +62,14 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// `payload` has been found to be what `kind` says, piece by piece.
+    pub(crate) fn checked_in_pieces(kind: Kind, payload: &'a [u8]) -> Self {
+        match kind {
+            Kind::Text => Message::Text(Text::checked_in_pieces(payload)),
+            Kind::Binary => Message::Binary(payload),
+        }
+    }
+
     /// Text or binary.
     pub fn kind(&self) -> Kind {
         match self {

@@ -114,6 +114,8 @@ impl Listener {
                     let mut handshake =
                         ServerHandshake::new(self.config.http_limits(), self.config.http_timeouts(), now);
                     handshake.set_peer_addr(peer);
+                    #[cfg(feature = "deflate")]
+                    handshake.set_deflate(self.config.permessage_deflate().map(|deflate| deflate.terms()));
                     let phase = Phase::Serving { handshake: Box::new(handshake), config: self.config.clone() };
                     if let Err(error) = adopt(connections, stream, phase, number, registry, base) {
                         self.failed(error, connections);

@@ -52,6 +52,11 @@ impl EventLoop {
                 "a wss:// URL needs TLS, which this event loop lacks",
             ));
         }
+        #[cfg(feature = "deflate")]
+        let request = match config.permessage_deflate() {
+            Some(deflate) => request.deflate_offers(&deflate.offers()),
+            None => request,
+        };
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
         let keys = Some(masking_keys()?);
@@ -111,6 +116,8 @@ impl EventLoop {
             slot.leftover = (!received.is_empty()).then(|| Box::new(received));
             slot.ready.readable = true;
         }
+        #[cfg(feature = "deflate")]
+        self.connections.share_contexts(id);
         self.connections.mark_ready(id);
         self.connections.mark_dirty(id);
         self.tell_of_shutdown(id);

@@ -5,45 +5,19 @@ use std::{net::SocketAddr, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    ConnId,
+    ConnId, Stats,
     deadlines::Deadlines,
     phase::{Phase, Slot},
     slots::Slots,
 };
 use crate::{
-    CloseCode, Connection, Event, Kind, Message, MessageWriter, PreparedMessage, SendError, SendStatus,
+    CloseCode, Connection, Kind, Message, MessageWriter, PreparedMessage, SendError, SendStatus, WatchedFrame,
     handshake::{Progress, Verdict},
     http::{OwnedRequest, StreamError, StreamStatus},
 };
 
 /// Bytes of storage for sending that are kept for the next connections that need some.
 const POOLED: usize = 128 * 1024;
-
-/// What the loop has seen so far. All are counts since its start, but `open` and `connections`, which are of now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Connections that exist, in any phase.
-    pub connections: usize,
-    /// WebSocket connections that are open.
-    pub open: usize,
-    /// Connections accepted by listeners.
-    pub accepted: u64,
-    /// Failed calls of `accept`, such as for lack of descriptors.
-    pub accept_errors: u64,
-    /// The operating system's number of the last of them.
-    pub last_accept_error: Option<i32>,
-    /// Opening handshakes that were completed, as server and as client.
-    pub opened: u64,
-    /// Connections that ended before they were open, plain HTTP included.
-    pub unopened: u64,
-    /// Messages and parts received.
-    pub messages_received: u64,
-    /// Bytes read from sockets.
-    pub bytes_received: u64,
-    /// Bytes that sockets took.
-    pub bytes_sent: u64,
-}
 
 /// All connections of an [`EventLoop`](super::EventLoop): a handler may send to, close or pause any of them.
 #[derive(Debug)]
@@ -57,7 +31,12 @@ pub struct Connections {
     pub(super) pool: Vec<Vec<u8>>,
     /// Bytes in the pool.
     pooled: usize,
+    /// Contexts of permessage-deflate.
+    #[cfg(feature = "deflate")]
+    pub(super) contexts: crate::DeflatePool,
     pub(super) stats: Stats,
+    /// Upgrades are refused, with this `Retry-After` in seconds.
+    pub(super) draining: Option<u64>,
     /// The time of this turn.
     pub(super) now: Instant,
 }
@@ -72,7 +51,10 @@ impl Connections {
             deadlines: Deadlines::new(now),
             pool: Vec::new(),
             pooled: 0,
+            #[cfg(feature = "deflate")]
+            contexts: crate::DeflatePool::new(),
             stats: Stats::default(),
+            draining: None,
             now,
         }
     }
@@ -83,7 +65,10 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
-        self.sender(id)?.send(message)
+        let (connection, sent) = self.sender(id)?;
+        let status = connection.send(message)?;
+        *sent += 1;
+        Ok(status)
     }
 
     /// Sends a payload by reference; see [`Connection::send_bytes`].
@@ -92,7 +77,10 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn send_bytes(&mut self, id: ConnId, kind: Kind, payload: Bytes) -> Result<SendStatus, SendError> {
-        self.sender(id)?.send_bytes(kind, payload)
+        let (connection, sent) = self.sender(id)?;
+        let status = connection.send_bytes(kind, payload)?;
+        *sent += 1;
+        Ok(status)
     }
 
     /// Sends a message that was encoded before; see [`Connection::send_prepared`].
@@ -101,9 +89,11 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn send_prepared(&mut self, id: ConnId, message: &PreparedMessage) -> Result<SendStatus, SendError> {
-        self.mark_dirty(id);
-        let slot = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
-        slot.ok_or(SendError::UnknownConnection)?.send_prepared(message)
+        // With storage: the next small ones of this turn join the first in it.
+        let (connection, sent) = self.sender(id)?;
+        let status = connection.send_prepared(message)?;
+        *sent += 1;
+        Ok(status)
     }
 
     /// Sends `message` to every open connection, encoded once. Answers how many took it and how many did not.
@@ -130,7 +120,8 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn writer(&mut self, id: ConnId, kind: Kind) -> Result<MessageWriter<'_>, SendError> {
-        self.sender(id)?.writer(kind)
+        let (connection, sent) = self.sender(id)?;
+        Ok(connection.writer(kind)?.counted(sent))
     }
 
     /// Sends a Ping; see [`Connection::ping`].
@@ -139,7 +130,7 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn ping(&mut self, id: ConnId, payload: &[u8]) -> Result<SendStatus, SendError> {
-        self.sender(id)?.ping(payload)
+        self.sender(id)?.0.ping(payload)
     }
 
     /// Starts the closing handshake; see [`Connection::close`]. Without such a connection nothing happens.
@@ -150,7 +141,8 @@ impl Connections {
         }
     }
 
-    /// Ends a connection in any phase at once; its [`Event::Closed`] follows in the next turn at the latest.
+    /// Ends a connection in any phase at once; its [`Event::Closed`](crate::Event::Closed) follows in the next turn at the
+    /// latest.
     pub fn abort(&mut self, id: ConnId) {
         self.mark_ready(id);
         self.mark_dirty(id);
@@ -179,6 +171,24 @@ impl Connections {
         self.touch(id).is_some_and(|connection| connection.set_streaming(streaming))
     }
 
+    /// Keeps the last frames of a connection; see [`Connection::watch_frames`]. False when it is not upgraded.
+    pub fn watch_frames(&mut self, id: ConnId, capacity: usize) -> bool {
+        let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
+        connection.map(|connection| connection.watch_frames(capacity)).is_some()
+    }
+
+    /// Takes the oldest frame that is kept. A connection's last ones are there in the arm of
+    /// [`Event::Closed`](crate::Event::Closed), and no longer after it.
+    pub fn poll_frame(&mut self, id: ConnId) -> Option<WatchedFrame> {
+        self.slots.get_mut(id)?.phase.connection_mut()?.poll_frame()
+    }
+
+    /// How many frames gave way to later ones since this was last asked.
+    pub fn frames_missed(&mut self, id: ConnId) -> u64 {
+        let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
+        connection.map_or(0, Connection::frames_missed)
+    }
+
     /// The request whose answer `verify` deferred, while it waits.
     pub fn deferred(&self, id: ConnId) -> Option<&OwnedRequest> {
         match &self.slots.get(id)?.phase {
@@ -199,6 +209,8 @@ impl Connections {
         let Phase::Serving { handshake, config } = &mut slot.phase else { return false };
         if let Progress::Upgraded(accepted) = handshake.answer(verdict, now) {
             slot.phase = Phase::Open(Connection::server(*accepted, config.clone(), now));
+            #[cfg(feature = "deflate")]
+            self.share_contexts(id);
         }
         true
     }
@@ -270,22 +282,6 @@ impl Connections {
         self.len() == 0
     }
 
-    /// What the loop has seen so far.
-    pub fn stats(&self) -> Stats {
-        let mut stats = self.stats;
-        stats.connections = self.len();
-        stats.open = self.ids().count();
-        stats
-    }
-
-    pub(super) fn count_event(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Message(_) | Event::Part(_) => self.stats.messages_received += 1,
-            Event::Open => self.stats.opened += 1,
-            _ => {}
-        }
-    }
-
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
         if let Some(slot) = self.slots.get_mut(id).filter(|slot| !slot.ready.dirty) {
             slot.ready.dirty = true;
@@ -318,8 +314,8 @@ impl Connections {
         }
     }
 
-    /// A connection about to send, with storage to do it.
-    fn sender(&mut self, id: ConnId) -> Result<&mut Connection, SendError> {
+    /// A connection about to send, with storage to do it, and where its whole messages are counted.
+    pub(super) fn sender(&mut self, id: ConnId) -> Result<(&mut Connection, &mut u64), SendError> {
         self.mark_dirty(id);
         let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
         let connection = connection.ok_or(SendError::UnknownConnection)?;
@@ -329,7 +325,7 @@ impl Connections {
             self.pooled -= storage.capacity();
             connection.transmit().lend(storage);
         }
-        Ok(connection)
+        Ok((connection, &mut self.stats.messages_sent))
     }
 
     /// A connection whose events, deadline or queue are about to change.

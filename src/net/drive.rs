@@ -13,6 +13,7 @@ use super::{
     accept::Verify,
     connections::Connections,
     phase::{Phase, Slot},
+    shutdown,
     slots::Slots,
 };
 use crate::{
@@ -52,7 +53,8 @@ pub(super) fn drive(
     }
     read_and_deliver(connections, id, rx, verify, on_event);
     let left = (!rx.is_empty()).then(|| {
-        if rx.len() < COPY_BELOW {
+        // A buffer costs at most about three times what it holds, also one that changes hands.
+        if rx.len() < COPY_BELOW.max(rx.capacity() / 3) {
             let small = rx.right_sized();
             rx.clear();
             small
@@ -128,11 +130,13 @@ fn deliver(
     verify: Option<&mut Verify>,
     on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
 ) {
-    let now = connections.now;
+    let (now, draining) = (connections.now, connections.draining);
     let Some(slot) = connections.slots.get_mut(id) else { return };
+    #[cfg(feature = "deflate")]
+    let was_open = slot.phase.connection().is_some();
     let cause = match &mut slot.phase {
         Phase::Open(_) => None,
-        Phase::Serving { .. } => serve(slot, id, rx, now, verify),
+        Phase::Serving { .. } => serve(slot, id, rx, now, verify, draining),
         Phase::Opening(_) => open(slot, rx, now),
         Phase::Over(cause) => cause.take(),
     };
@@ -143,6 +147,10 @@ fn deliver(
         connections.stats.unopened += 1;
         return on_event(connections, id, Event::Closed(Closed::without_frames(cause)));
     }
+    #[cfg(feature = "deflate")]
+    if !was_open {
+        connections.share_contexts(id);
+    }
     while let Some(connection) = connections.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut()) {
         let Some(event) = connection.poll_event(rx, now) else { return };
         connections.count_event(&event);
@@ -151,10 +159,20 @@ fn deliver(
 }
 
 /// The server's side before the upgrade. Answers the cause when it has come to its end.
-fn serve(slot: &mut Slot, id: ConnId, rx: &mut RecvBuffer, now: Instant, verify: Option<&mut Verify>) -> Option<Cause> {
+fn serve(
+    slot: &mut Slot,
+    id: ConnId,
+    rx: &mut RecvBuffer,
+    now: Instant,
+    verify: Option<&mut Verify>,
+    draining: Option<u64>,
+) -> Option<Cause> {
     let Phase::Serving { handshake, config } = &mut slot.phase else { return None };
     let progress = match verify {
-        Some(verify) => handshake.poll(rx, now, &mut |request| verify(id, request)),
+        Some(verify) => handshake.poll(rx, now, &mut |request| match draining {
+            Some(retry_after) if request.is_upgrade() => shutdown::refusal(retry_after),
+            _ => verify(id, request),
+        }),
         None => handshake.poll(rx, now, &mut |_| crate::http::Response::new(503).into()),
     };
     if let Progress::Upgraded(accepted) = progress {
@@ -235,6 +253,8 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
             return;
         }
     }
+    #[cfg(feature = "deflate")]
+    connections.plan_release(id);
     connections.reclaim(id);
 }
 

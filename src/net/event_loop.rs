@@ -58,7 +58,7 @@ pub struct EventLoop {
     poll: Option<(Poll, Events)>,
     pub(super) registry: Registry,
     base: usize,
-    listeners: Vec<Listener>,
+    pub(super) listeners: Vec<Listener>,
     pub(super) connections: Connections,
     /// The one large receive buffer.
     rx: RecvBuffer,
@@ -262,6 +262,7 @@ impl EventLoop {
     pub fn finish_turn(&mut self, mut on_event: impl FnMut(&mut Connections, ConnId, Event<'_>)) {
         let on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>) = &mut on_event;
         self.connections.now = Instant::now();
+        self.connections.stats.turns += 1;
         let base = self.first_slot();
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             listener.accept(number as u16, &mut self.connections, &self.registry, base);
@@ -323,29 +324,6 @@ impl EventLoop {
         self.handle.clone()
     }
 
-    /// Goes down gracefully: accepts no more, closes all connections with 1001 (each at a random moment within `over`,
-    /// so that their clients do not all come back at once), and aborts what is left `within` after that. Go on with
-    /// turns until [`EventLoop::is_shut_down`].
-    ///
-    /// # Errors
-    ///
-    /// When the system has no randomness.
-    pub fn shut_down(&mut self, over: Duration, within: Duration) -> io::Result<()> {
-        for listener in &mut self.listeners {
-            listener.stop(&self.registry);
-        }
-        let mut seeds = vec![0; 4 * self.connections.slots.len_all()];
-        getrandom::fill(&mut seeds).map_err(io::Error::other)?;
-        let mut seeds = seeds.as_chunks().0.iter().map(|seed| u32::from_ne_bytes(*seed));
-        self.shutdown = Some(Shutdown::new(&self.connections, over, within, || seeds.next().unwrap_or_default()));
-        Ok(())
-    }
-
-    /// True when [`EventLoop::shut_down`] was called and no connection is left.
-    pub fn is_shut_down(&self) -> bool {
-        self.shutdown.is_some() && self.connections.is_empty()
-    }
-
     fn run_commands(&mut self) {
         if !self.handle.notifier.pending.swap(false, Ordering::AcqRel) {
             return;
@@ -353,10 +331,17 @@ impl EventLoop {
         for _ in 0..handle::CAPACITY {
             let Ok(command) = self.commands.try_recv() else { return };
             match command {
-                // What a thread sends to a connection that has gone meanwhile has nobody to be told.
-                Command::Send(id, message) => _ = self.connections.send_prepared(id, &message),
-                Command::Broadcast(message) => _ = self.connections.broadcast_prepared(&message),
+                // The thread that asked is not there to be told, so what is refused is counted.
+                Command::Send(id, message) => {
+                    let refused = self.connections.send_prepared(id, &message).is_err();
+                    self.connections.stats.commands_refused += u64::from(refused);
+                }
+                Command::Broadcast(message) => {
+                    let (_, refused) = self.connections.broadcast_prepared(&message);
+                    self.connections.stats.commands_refused += refused as u64;
+                }
                 Command::Close(id, code, reason) => self.connections.close(id, code, &reason),
+                Command::Resume(id) => self.connections.resume(id),
                 Command::Answer(id, verdict) => _ = self.connections.answer(id, *verdict),
                 Command::Adopt(detached) => _ = self.adopt(*detached),
             }

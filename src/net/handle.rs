@@ -21,6 +21,7 @@ pub(super) enum Command {
     Send(ConnId, PreparedMessage),
     Broadcast(PreparedMessage),
     Close(ConnId, CloseCode, Box<str>),
+    Resume(ConnId),
     Answer(ConnId, Box<Verdict>),
     Adopt(Box<Detached>),
 }
@@ -73,7 +74,10 @@ impl Handle {
         self.notifier.wake();
     }
 
-    /// Sends to one connection.
+    /// Sends to one connection. A message that finds it gone, or its queue full, is lost and counted in
+    /// [`Stats::commands_refused`](super::Stats::commands_refused). Answers that take this way do not hold back the reading
+    /// of the peer as those do that its handler sends: the handler [pauses](super::Connections::pause) a peer that is owed
+    /// many, and the thread that answers [resumes](Handle::resume) it.
     ///
     /// # Errors
     ///
@@ -98,6 +102,15 @@ impl Handle {
     /// As [`Handle::send`].
     pub fn close(&self, id: ConnId, code: CloseCode, reason: &str) -> Result<(), HandleError> {
         self.pass(Command::Close(id, code, reason.into()))
+    }
+
+    /// Ends a pause; see [`Connections::resume`](super::Connections::resume).
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::send`].
+    pub fn resume(&self, id: ConnId) -> Result<(), HandleError> {
+        self.pass(Command::Resume(id))
     }
 
     /// Answers a request that `verify` deferred: accepts it, or responds.

@@ -15,6 +15,8 @@ mod arrivals;
 mod conn_map;
 mod connections;
 mod deadlines;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod detach;
 mod drive;
 mod event_loop;
@@ -23,11 +25,13 @@ mod phase;
 mod shutdown;
 mod slots;
 mod socket;
+mod stats;
 
 pub use conn_map::ConnMap;
-pub use connections::{Connections, Stats};
+pub use connections::Connections;
 pub use detach::Detached;
 pub use event_loop::EventLoop;
 pub use handle::{Handle, HandleError};
 pub use slots::ConnId;
 pub use socket::Stream;
+pub use stats::Stats;

@@ -42,6 +42,8 @@ pub(super) struct Readiness {
     pub(super) shut: bool,
 }
 
+// The slot is boxed, and most connections are open: a box more would cost what it saves.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(super) enum Phase {
     /// A server's connection that has not been upgraded: HTTP.

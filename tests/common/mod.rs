@@ -17,7 +17,7 @@ use bytes::Buf;
 use wireroom::{
     CloseFrame, Config, ConfigBuilder, Connection, Event, Initiator, Kind, MaskingKeys, Message, RecvBuffer, SendError,
     Transport,
-    handshake::{Accepted, Established},
+    handshake::{Accepted, Established, Extensions},
 };
 
 /// The moment at which the virtual clock stands at first.
@@ -137,11 +137,14 @@ pub fn keys() -> MaskingKeys {
 }
 
 pub fn connection(role: Role, config: impl Into<Arc<Config>>, now: Instant) -> Connection {
+    connection_with(role, config, Extensions::none(), now)
+}
+
+/// A connection on which `extensions` were agreed on.
+pub fn connection_with(role: Role, config: impl Into<Arc<Config>>, extensions: Extensions, now: Instant) -> Connection {
     match role {
-        Role::Server => Connection::server(Accepted::upgraded_elsewhere(None, Default::default()), config, now),
-        Role::Client => {
-            Connection::client(Established::upgraded_elsewhere(None, Default::default()), keys(), config, now)
-        }
+        Role::Server => Connection::server(Accepted::upgraded_elsewhere(None, extensions), config, now),
+        Role::Client => Connection::client(Established::upgraded_elsewhere(None, extensions), keys(), config, now),
     }
 }
 
@@ -166,7 +169,12 @@ impl Endpoint {
     }
 
     pub fn at(role: Role, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let connection = connection(role, config, now);
+        Self::with(role, config, Extensions::none(), now)
+    }
+
+    /// An open connection on which `extensions` were agreed on.
+    pub fn with(role: Role, config: impl Into<Arc<Config>>, extensions: Extensions, now: Instant) -> Self {
+        let connection = connection_with(role, config, extensions, now);
         let rx = RecvBuffer::new();
         let mut endpoint =
             Self { role, connection, rx, now, habit: Habit::Listen, seen: Vec::new(), refused: 0, ended: false };
@@ -320,10 +328,15 @@ impl Pair {
     }
 
     pub fn with(client: impl Into<Arc<Config>>, server: impl Into<Arc<Config>>) -> Self {
+        Self::agreed(client, server, Extensions::none())
+    }
+
+    /// Both ends have agreed on `extensions`.
+    pub fn agreed(client: impl Into<Arc<Config>>, server: impl Into<Arc<Config>>, extensions: Extensions) -> Self {
         let now = start();
         Self {
-            client: Endpoint::at(Role::Client, client, now),
-            server: Endpoint::at(Role::Server, server, now),
+            client: Endpoint::with(Role::Client, client, extensions, now),
+            server: Endpoint::with(Role::Server, server, extensions, now),
             reads: Vec::new(),
             writes: usize::MAX,
             wire: usize::MAX,

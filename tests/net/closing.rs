@@ -246,3 +246,22 @@ fn what_ends_before_it_opened_is_told_too() {
     assert_eq!(world.event_loop.connections().stats().unopened, 3);
     assert!(world.rests());
 }
+
+#[test]
+fn a_peer_that_closes_and_ends_its_side_still_gets_what_waits() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    let message = vec![b'm'; 12 << 20];
+    let _ = world.event_loop.connections().send(id, &message).unwrap();
+    world.spend(Duration::from_millis(20));
+    peer.send(frame(0x88, b"\x03\xe8"));
+    peer.stream.shutdown(Shutdown::Write).unwrap();
+    world.spend(Duration::from_millis(50));
+    assert_eq!(world.ends(id), 0);
+    assert!(world.rests());
+    assert!(world.frame(&mut peer) == (0x82, message));
+    assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
+    world.end_of_stream(&mut peer);
+    assert!(matches!(world.closed(id).cause, Cause::Clean));
+    world.empty();
+}

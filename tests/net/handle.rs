@@ -165,3 +165,34 @@ fn a_handle_is_for_all_threads() {
     is_for_threads::<wireroom::Handle>();
     can_move::<wireroom::Detached>();
 }
+
+#[test]
+fn messages_that_a_full_queue_refuses_are_counted() {
+    let config = Config::builder().max_send_buffer(1 << 20).build().unwrap();
+    let (mut world, address) = World::listening(config);
+    let (id, _peer) = world.open(address);
+    let handle = world.event_loop.handle();
+    for _ in 0..100 {
+        handle.send(id, &vec![0; 1 << 20]).unwrap();
+    }
+    world.spend(Duration::from_millis(50));
+    let stats = world.event_loop.connections().stats();
+    assert!((80..100).contains(&stats.commands_refused), "{stats:?}");
+}
+
+#[test]
+fn a_thread_that_answers_ends_the_pause_of_its_peer() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    world.event_loop.connections().pause(id);
+    peer.send(frame(0x81, "next"));
+    world.spend(Duration::from_millis(50));
+    assert!(world.texts(id).is_empty());
+    let handle = world.event_loop.handle();
+    std::thread::spawn(move || {
+        handle.send(id, "answer").unwrap();
+        handle.resume(id).unwrap();
+    });
+    assert_eq!(world.frame(&mut peer), (0x81, b"answer".to_vec()));
+    assert_eq!(world.frame(&mut peer), (0x81, b"next".to_vec()));
+}

@@ -1,0 +1,177 @@
+//! permessage-deflate on a connection: what was agreed on, mapped to the contexts of both directions.
+
+use std::time::Instant;
+
+use super::{
+    Config, Connection, SendStatus,
+    send::{MessageWriter, Writing},
+};
+use crate::{
+    SendError,
+    frame::{FrameHeader, Opcode},
+    handshake::{DeflateParams, Extensions},
+    message::{
+        Compression, DeflatePool, Inflation, Kind, Message, PreparedMessage,
+        deflate::{Compressed, Deflation, Fragment},
+    },
+};
+
+/// Of a connection that has agreed on permessage-deflate.
+#[derive(Debug)]
+pub(super) struct Deflate {
+    params: DeflateParams,
+    pub(super) inflation: Inflation,
+    deflation: Deflation,
+}
+
+impl Deflate {
+    /// Both roles read the same parameters, each from its side.
+    pub(super) fn new(extensions: Extensions, is_client: bool, config: &Config) -> Option<Box<Self>> {
+        let params = extensions.deflate()?;
+        let server = (!params.server_no_context_takeover, params.server_max_window_bits);
+        let client = (!params.client_no_context_takeover, params.client_max_window_bits);
+        let ((takeover, bits), (peer_takeover, _)) = if is_client { (client, server) } else { (server, client) };
+        let settings = config.permessage_deflate().unwrap_or_default();
+        let inflation = Inflation::new(peer_takeover);
+        let deflation = Deflation::new(bits, settings.level, takeover, settings.threshold);
+        Some(Box::new(Self { params, inflation, deflation }))
+    }
+}
+
+impl Connection {
+    /// The extensions that were agreed on.
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn extensions(&self) -> Extensions {
+        match &self.deflate {
+            Some(deflate) => Extensions::none().with_deflate(deflate.params),
+            None => Extensions::none(),
+        }
+    }
+
+    /// Takes the contexts of permessage-deflate from `pool`, and puts them back. Without one, this connection has its own
+    /// from its first compressed message on. An event loop does it by itself.
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn set_deflate_pool(&mut self, pool: &DeflatePool) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.inflation.set_pool(pool);
+            deflate.deflation.set_pool(pool);
+        }
+    }
+
+    /// As [`Connection::send`], with a say in whether the message is compressed.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn send_with<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        compression: Compression,
+    ) -> Result<SendStatus, SendError> {
+        let message = message.into();
+        self.check_message()?;
+        self.append_message(message.kind().opcode(), message.as_bytes(), compression);
+        Ok(self.status())
+    }
+
+    /// As [`Connection::writer`], with a say in whether the message is compressed; one that was begun goes on as it began.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> Result<MessageWriter<'_>, SendError> {
+        let _ = self.writer(kind)?;
+        if let Some(writing) = self.writing.as_mut().filter(|writing| !writing.begun) {
+            writing.compression = if compression == Compression::Auto { Compression::Always } else { compression };
+        }
+        self.writer(kind)
+    }
+
+    /// Queues a fragment compressed. False: it is to be sent as it is.
+    pub(super) fn append_compressed_fragment(&mut self, writing: &mut Writing, payload: &[u8], fin: bool) -> bool {
+        let (opcode, fragment) = match (writing.begun, fin) {
+            (false, false) => (writing.kind.opcode(), Fragment::First),
+            (true, false) => (Opcode::Continuation, Fragment::Middle),
+            (true, true) => (Opcode::Continuation, Fragment::End),
+            // A message that has come to nothing.
+            (false, true) => return false,
+        };
+        if !self.compresses(payload.len(), writing.compression) {
+            return false;
+        }
+        let compressed = self.append_compressed(opcode, payload, fragment);
+        if !compressed && writing.begun {
+            // A compressor does not fail once it has begun. If it did, this message could not be ended.
+            self.abort();
+        }
+        if !compressed {
+            writing.compression = Compression::Never;
+        }
+        compressed
+    }
+
+    /// Queues `payload` compressed. False: it is to be sent as it is, and nothing was queued.
+    pub(super) fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], fragment: Fragment) -> bool {
+        let Some(deflate) = &mut self.deflate else { return false };
+        let deflation = &mut deflate.deflation;
+        let fin = matches!(fragment, Fragment::Whole | Fragment::End);
+        let mask = self.keys.as_mut().map(|keys| (keys.0)());
+        let header = FrameHeader { fin, rsv: 0, opcode, mask, payload_length: 0 };
+        let watch = &mut self.watch;
+        let mut compressed = Compressed::No;
+        self.queue.append_with(FrameHeader::MAX + Deflation::room(payload.len()), |out| {
+            compressed = deflation.append_frame(header, payload, fragment, out, |header, payload| {
+                if let Some(watch) = watch {
+                    watch.sent(header, payload);
+                }
+            });
+        });
+        if deflation.has_compressor() {
+            self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
+        }
+        compressed == Compressed::Yes
+    }
+
+    /// Queues a message whole, compressed if that is agreed on and worth it.
+    pub(super) fn append_message(&mut self, opcode: Opcode, payload: &[u8], compression: Compression) {
+        if !self.compresses(payload.len(), compression) || !self.append_compressed(opcode, payload, Fragment::Whole) {
+            self.append_frame(opcode, payload);
+        }
+    }
+
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn has_compressor(&self) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.deflation.has_compressor())
+    }
+
+    pub(super) fn compresses(&self, length: usize, compression: Compression) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.deflation.wants(length, compression))
+    }
+
+    /// Queues the compressed form of a prepared message, which all connections with a window of the same size share.
+    /// False: it is to be sent as it is.
+    pub(super) fn append_prepared(&mut self, message: &PreparedMessage) -> bool {
+        if !self.compresses(message.payload().len(), message.compression()) {
+            return false;
+        }
+        let Some(deflate) = &mut self.deflate else { return false };
+        let deflation = &mut deflate.deflation;
+        let Some(compressed) = message.compressed(deflation) else { return false };
+        deflation.reset_next();
+        if deflation.has_compressor() {
+            self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
+        }
+        self.append_encoded(message.kind().opcode(), 0x4, compressed);
+        true
+    }
+
+    /// The compressor is given up if it has been idle since the last look.
+    pub(super) fn look_at_compressor(&mut self, now: Instant) {
+        let Some(deflate) = &mut self.deflate else { return };
+        let time = self.config.permessage_deflate().unwrap_or_default().release_after;
+        let released = deflate.deflation.release_if_idle();
+        self.timers.watch_compressor_again(time.filter(|_| !released), now);
+    }
+}
