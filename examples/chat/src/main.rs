@@ -1,4 +1,4 @@
-//! A chat in rooms: the page at `/`, `/healthz` and the WebSocket at `/ws` on one port.
+//! A chat in rooms: the page, its history in SQLite, `/healthz` and the WebSockets on one port.
 //!
 //! `cargo run --release -p wireroom-chat`, then open the address it prints in two browsers. `PROTOCOL.md` lists the
 //! messages; `chat.rs` answers them.
@@ -7,86 +7,152 @@
 
 mod chat;
 mod files;
+mod limits;
+mod live;
+mod messages;
+mod options;
+mod people;
+mod port;
+mod rooms;
+mod signals;
+mod store;
+mod wire;
 
-use std::{cell::OnceCell, error::Error, net::SocketAddr, rc::Rc};
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    net::SocketAddr,
+    process::ExitCode,
+    rc::Rc,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
-use lexopt::prelude::*;
-use wireroom::{Config, EventLoop, Hub, http::Request};
+use wireroom::{CloseCode, Config, EventLoop, Hub, HubConfig, RoomLimits};
 
-const USAGE: &str = "\
-usage: wireroom-chat [--listen ADDRESS] [--allow-origin ORIGIN]...
+use chat::Chat;
+use limits::{MAX_ROOMS, MAX_ROOMS_EACH, Rate};
+use options::{Options, USAGE};
+use port::Port;
+use rooms::RecentRooms;
+use store::Store;
 
-  --listen ADDRESS        where to listen (default 127.0.0.1:8080; port 0 takes a free one)
-  --allow-origin ORIGIN   lets pages of this origin in, beside the server's own (repeatable); needed behind a proxy,
-                          and for pages that reach the server under a name";
+/// The largest message of a client, in bytes: the longest text fits, as `JSON.stringify` writes it.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// What may wait for one connection: with so much, the next message ends it.
+const MAX_SEND_BUFFER: usize = 4 << 20;
+/// Calls of the store's threads that may wait for the loop.
+const HANDLE_CAPACITY: usize = 4096;
+/// While the store finishes, the loop looks after it so often.
+const WHILE_FINISHING: Duration = Duration::from_millis(10);
+/// Plain HTTP that is still under way at the end has so long.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
-struct Arguments {
-    listen: SocketAddr,
-    allow_origin: Vec<String>,
+// The chat's own close codes, of those for private use (RFC 6455, section 7.4.2).
+const REPLACED: CloseCode = private(4001);
+const FLOODING: CloseCode = private(4002);
+const NOTHING_SAID: CloseCode = private(4003);
+const NOTHING_TO_WATCH: CloseCode = private(4004);
+
+const fn private(code: u16) -> CloseCode {
+    match CloseCode::new(code) {
+        Some(code) => code,
+        None => CloseCode::NORMAL,
+    }
 }
 
-fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
-    let mut arguments = Arguments { listen: ([127, 0, 0, 1], 8080).into(), allow_origin: Vec::new() };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("listen") => arguments.listen = parser.value()?.parse()?,
-            Long("allow-origin") => arguments.allow_origin.push(parser.value()?.string()?),
-            Short('h') | Long("help") => return Ok(None),
-            other => return Err(other.unexpected()),
+fn main() -> ExitCode {
+    let outcome = match Options::read(lexopt::Parser::from_env()) {
+        Err(error) => Err(format!("{error}\n\n{USAGE}").into()),
+        Ok(None) => writeln!(io::stdout(), "{USAGE}").map_err(Into::into),
+        Ok(Some(options)) => run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wireroom-chat: {error}");
+            ExitCode::FAILURE
         }
     }
-    Ok(Some(arguments))
 }
 
-fn main() {
-    match arguments() {
-        Err(error) => fail(&format!("{error}\n\n{USAGE}")),
-        Ok(None) => println!("{USAGE}"),
-        Ok(Some(arguments)) => {
-            if let Err(error) = serve(arguments) {
-                fail(&error.to_string());
-            }
-        }
-    }
-}
-
-fn fail(message: &str) -> ! {
-    eprintln!("wireroom-chat: {message}");
-    std::process::exit(1)
-}
-
-fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { listen, allow_origin } = arguments;
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    env_logger::Builder::new().filter_level(options.log).format_target(false).init();
     let mut event_loop = EventLoop::new()?;
-    let config = Config::builder().max_message_size(16 * 1024).build()?;
-    // Our own page's Origin. It is not read off the request's Host: whoever points a name of theirs at this address
-    // chooses that (DNS rebinding).
-    let own = Rc::new(OnceCell::new());
-    let own_origins = own.clone();
+    let port = Rc::new(Port::new(options.allow_origin.clone(), options.max_connections));
+    let address = listen(&mut event_loop, options.listen, port.clone())?;
+    // One room more than clients can choose: that of everyone who has said hello.
+    let limits = RoomLimits { max_rooms_per_socket: MAX_ROOMS_EACH + 1, max_rooms: MAX_ROOMS, ..RoomLimits::default() };
+    let config = HubConfig { limits, handle_capacity: HANDLE_CAPACITY, ..HubConfig::default() };
+    let mut hub = Hub::with_config(event_loop, config);
+    let (store, rooms) = Store::open(&options.database, options.keep, hub.handle())?;
+    let rate = Rate { per_second: options.rate, burst: options.rate * 4 };
+    let chat = Chat::new(port.clone(), store, RecentRooms::new(rooms), rate);
+    let waker = hub.event_loop().handle();
+    let asked_to_end = signals::watch(move || waker.wake())?;
+    log::info!("the history is in {}", options.database.display());
+    writeln!(io::stdout(), "listening on http://{address}/")?;
+    serve(&mut hub, chat, &port, options.drain, || asked_to_end.load(Ordering::Acquire))
+}
+
+fn listen(event_loop: &mut EventLoop, listen: SocketAddr, port: Rc<Port>) -> Result<SocketAddr, Box<dyn Error>> {
+    let config = Config::builder().max_message_size(MAX_MESSAGE).max_send_buffer(MAX_SEND_BUFFER).build()?;
+    let answers = port.clone();
     let address = event_loop
-        .listen(listen, config, move |_id, request: &Request<'_>| {
-            if !request.is_upgrade() {
-                return files::answer(request).into();
-            }
-            if request.path() != "/ws" {
-                return files::not_found().into();
-            }
-            let own: &Vec<String> = own_origins.get_or_init(Vec::new);
-            let named: Vec<&String> = allow_origin.iter().chain(own).collect();
-            request.allow_origins(&named)
-        })
+        .listen(listen, config, move |id, request| answers.answer(id, request))
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let mut origins = vec![format!("http://{address}")];
     if address.ip().is_loopback() {
         origins.push(format!("http://localhost:{}", address.port()));
     }
-    own.set(origins).map_err(|_| "a request came before the address was known")?;
-    println!("listening on http://{address}/");
+    port.set_own_origins(origins);
+    Ok(address)
+}
 
-    let mut hub = Hub::new(event_loop);
-    let mut chat = chat::Chat::default();
+/// Turn after turn; once it is asked to end: sends everybody away, has the store finish, and ends.
+fn serve(
+    hub: &mut Hub,
+    mut chat: Chat,
+    port: &Port,
+    drain: Duration,
+    asked_to_end: impl Fn() -> bool,
+) -> Result<(), Box<dyn Error>> {
+    let mut due: Option<Instant> = None;
     loop {
+        if asked_to_end() && !port.is_draining() {
+            log::info!("going down: everybody is sent away over {drain:?}");
+            port.drain();
+            hub.event_loop().drain(drain)?;
+        }
+        // While it drains, that nobody is left is seen only between turns.
+        if port.is_draining() && hub.event_loop().is_drained() {
+            break;
+        }
+        let timeout = due.map(|at| at.saturating_duration_since(Instant::now()));
+        hub.turn(timeout, |socket, event| chat.handle(socket, event))?;
+        due = chat.after_turn(hub);
+        if chat.store.has_ended() {
+            return Err("the store of the history has failed".into());
+        }
+    }
+    // The loop goes on meanwhile: what is committed now still wants to be told, if only to nobody.
+    chat.store.finish();
+    while !chat.store.has_ended() {
+        hub.turn(Some(WHILE_FINISHING), |socket, event| chat.handle(socket, event))?;
+    }
+    hub.event_loop().shut_down(Duration::ZERO, LAST_ANSWERS)?;
+    while !hub.event_loop().is_shut_down() {
         hub.turn(None, |socket, event| chat.handle(socket, event))?;
     }
+    log::info!("down: all that was said is stored");
+    Ok(())
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
