@@ -11,11 +11,11 @@ use std::{
 use wireroom::{CloseCode, ConnId, ConnMap, Event, Hub, Message, Socket, rooms::JoinError};
 
 use crate::{
-    FLOODING, MAX_SEND_BUFFER, NOTHING_SAID, NOTHING_TO_WATCH,
+    FLOODING, NOTHING_SAID, NOTHING_TO_WATCH,
     limits::{MAX_NAME, MAX_TEXT, Rate, check_id, check_room, check_text},
     live::{self, Live},
     messages::{Code, FromClient, FromServer, FromViewer, Limits, Refusal},
-    people::{Pace, People, tell},
+    people::{Pace, People, some_missed, tell},
     port::{Door, Port},
     rooms::RecentRooms,
     store::{Ask, Page, Say, Store, now},
@@ -264,7 +264,7 @@ impl Chat {
         let whispered = FromServer::Whispered { id, from: &from, to, text, time: now() }.json();
         // Everybody is alone in the room of their own id; the sender is not among the others there.
         let delivery = socket.to(there).emit(&whispered);
-        self.people.tally(delivery);
+        some_missed(delivery, socket.io());
         if delivery.dropped > 0 {
             return Err(Refusal::new(Code::TooSlow, format!("The connection of {to} takes no more at present.")));
         }
@@ -305,11 +305,8 @@ impl Chat {
             self.wire.stir(now);
         }
         self.wire.step(now, hub.event_loop().connections());
+        some_missed(by_threads, &mut hub.io());
         self.live.tick(now, hub, self.people.count(), self.store.counters());
-        self.people.tally(by_threads);
-        if self.people.some_missed() {
-            let_the_slow_go(hub);
-        }
         let due = self.due.front().map(|(at, _)| *at);
         [due, self.wire.next(), self.live.next()].into_iter().flatten().min()
     }
@@ -342,16 +339,4 @@ fn watch(wire: &mut Wire, people: &People, viewer: &mut Socket<'_>, text: &str) 
     let id: ConnId = Cow::as_ref(&id).parse().ok()?;
     let viewer_id = viewer.id();
     (people.proves(id, &secret) && wire.watch(id, viewer_id, viewer.io().connections())).then_some(id)
-}
-
-/// Whoever has missed a message for want of room is sent away, to come back and read what they missed.
-fn let_the_slow_go(hub: &mut Hub) {
-    let everyone = hub.rooms().everyone().to_vec();
-    let connections = hub.event_loop().connections();
-    for id in everyone {
-        if connections.is_open(id) && connections.buffered_amount(id) >= MAX_SEND_BUFFER {
-            log::warn!("{id} does not keep up and is let go");
-            connections.close(id, CloseCode::TRY_AGAIN_LATER, "too slow");
-        }
-    }
 }

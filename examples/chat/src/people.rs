@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wireroom::{CloseCode, ConnId, ConnMap, Delivery, Hub, SendError, Socket, rooms::Rooms};
+use wireroom::{CloseCode, ConnId, ConnMap, Delivery, Hub, Io, SendError, Socket, rooms::Rooms};
 
 use crate::{
-    REPLACED,
+    MAX_SEND_BUFFER, REPLACED,
     limits::{Bucket, CONTROL, FLOOD, Rate, check_name, check_secret, same_secret},
     messages::{Code, FromServer, Present, Refusal},
 };
@@ -52,8 +52,6 @@ pub(crate) enum Pace {
 pub(crate) struct People {
     guests: ConnMap<Guest>,
     names: HashMap<Arc<str>, ConnId>,
-    /// Somebody was not told something: see [`People::some_missed`].
-    missed: bool,
 }
 
 impl People {
@@ -169,7 +167,7 @@ impl People {
         let (name, owed) = (person.name.clone(), std::mem::take(&mut person.owed));
         for room in &owed {
             let delivery = hub.to(room).emit(&FromServer::Left { room, name: &name }.json());
-            self.tally(delivery);
+            some_missed(delivery, &mut hub.io());
         }
     }
 
@@ -226,17 +224,22 @@ impl People {
     /// To the others in a room.
     pub(crate) fn tell_room(&mut self, socket: &mut Socket<'_>, room: &str, message: &FromServer<'_>) {
         let delivery = socket.to(room).emit(&message.json());
-        self.tally(delivery);
+        some_missed(delivery, socket.io());
     }
+}
 
-    pub(crate) fn tally(&mut self, delivery: Delivery) {
-        self.missed |= delivery.dropped > 0;
+/// A chat with holes in it is worse than none: whoever has missed a message for want of room is sent away, to come back and
+/// read what they missed. At once, since in a moment there may be room again.
+pub(crate) fn some_missed(delivery: Delivery, io: &mut Io<'_>) {
+    if delivery.dropped == 0 {
+        return;
     }
-
-    /// Whether somebody has missed a message since this was last asked: a chat with holes is worse than none, so whoever
-    /// does not keep up is to be let go.
-    pub(crate) fn some_missed(&mut self) -> bool {
-        std::mem::take(&mut self.missed)
+    for id in io.rooms().everyone().to_vec() {
+        let connections = io.connections();
+        if connections.is_open(id) && connections.buffered_amount(id) >= MAX_SEND_BUFFER {
+            log::warn!("{id} does not keep up and is let go");
+            connections.close(id, CloseCode::TRY_AGAIN_LATER, "too slow");
+        }
     }
 }
 
