@@ -8,6 +8,8 @@
 //! is read here and written there, and takes no room once it is read.
 
 use std::ops::Range;
+#[cfg(feature = "deflate")]
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -233,28 +235,27 @@ impl RecvBuffer {
         }
     }
 
-    /// Lets `inflate` read the first `n` unread bytes and write at most `most` bytes to the end of the message. It answers
-    /// how many it read and wrote, and more if it likes. The region grows with what was written to it, by doubling, and
-    /// never for more than `most`.
+    /// Lets `inflate` read the first `n` unread bytes and write to the end of the message, where there is room for `room`
+    /// bytes at least, and at most. It answers how many it read and wrote, and more if it likes. The region grows with what
+    /// was written to it, by doubling, and never for more than the most.
     #[cfg(feature = "deflate")]
     pub(crate) fn inflate<R>(
         &mut self,
         n: usize,
-        most: usize,
+        room: RangeInclusive<usize>,
         inflate: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize, R),
     ) -> R {
-        /// Less room than this is not worth a call.
-        const ROOM: usize = 4 * 1024;
+        let (least, most) = room.into_inner();
         if self.message.is_empty() {
             self.message = 0..0;
             self.is_inflated = true;
         }
-        if self.inflated.len() - self.message.end < most.min(ROOM) {
+        if self.inflated.len() - self.message.end < most.min(least) {
             self.inflated.copy_within(self.message.clone(), 0);
             self.message = 0..self.message.len();
             let needed = self.message.end.saturating_add(most);
-            if self.inflated.len() < needed.min(self.message.end + ROOM) {
-                let more = (self.inflated.len() * 2).max(self.message.end + ROOM).min(needed);
+            if self.inflated.len() < needed.min(self.message.end + least) {
+                let more = (self.inflated.len() * 2).max(self.message.end + least).min(needed);
                 self.inflated.reserve_exact(more - self.inflated.len());
                 self.inflated.resize(more, 0);
             }

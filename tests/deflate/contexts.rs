@@ -39,6 +39,58 @@ fn without_takeover_many_connections_share_one_context() {
     }
 }
 
+/// A context that went from one connection to another must not show what the first one heard.
+#[test]
+fn no_window_is_seen_by_the_next_connection() {
+    for params in [takeover(), no_takeover()] {
+        let pool = DeflatePool::new();
+        let mut first = pooled(compressing(1), params, &pool);
+        first.receive_frame(0xc1, &compressed(b"Hello, secret"));
+        first.receive_frame(0x41, &compressed(b"another")[..4]);
+        drop(first);
+        assert_eq!(spare(&pool).1, 1);
+        let mut second = pooled(compressing(1), params, &pool);
+        // 7.2.3.2: five bytes that refer to a message before
+        second.receive_frame(0xc1, &[0xf2, 0x00, 0x11, 0x00, 0x00]);
+        second.flush();
+        assert_eq!(second.ending().cause, "Failed(InvalidDeflate)");
+    }
+}
+
+/// What was agreed on for the server is the server's, and what for the client is the client's.
+#[test]
+fn each_role_takes_its_own_parameters() {
+    let params = wireroom::handshake::DeflateParams {
+        server_no_context_takeover: true,
+        client_no_context_takeover: false,
+        server_max_window_bits: 9,
+        client_max_window_bits: 15,
+    };
+    for role in ROLES {
+        let mut endpoint = endpoint(role, compressing(6), params);
+        // A text that repeats itself from 2,000 bytes back.
+        let text = [&noise(2000)[..], &noise(2000)].concat();
+        let lengths: Vec<usize> = (0..2)
+            .map(|_| {
+                let _ = endpoint.connection.send_with(&text, wireroom::Compression::Always).unwrap();
+                endpoint.flush_frames()[0].1.len()
+            })
+            .collect();
+        match role {
+            Role::Server => assert_eq!(lengths, [4000, 4000], "too far back for 512 bytes: as it is"),
+            Role::Client => assert!(lengths[0] < 2200 && lengths[1] < 200, "{lengths:?}"),
+        }
+        let mut peer = Peer::new(15);
+        let messages = [peer.compress(b"Hello, wire"), peer.compress(b"Hello, wire")];
+        for payload in &messages {
+            endpoint.receive_frame(0xc1, payload);
+        }
+        endpoint.flush();
+        // The client's window is kept, the server's is not.
+        assert_eq!(endpoint.is_closed(), role == Role::Client, "{role:?}");
+    }
+}
+
 #[test]
 fn a_message_under_way_keeps_its_context() {
     let pool = DeflatePool::new();

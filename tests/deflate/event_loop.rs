@@ -178,6 +178,17 @@ fn messages_that_come_in_pieces_wait_beside_others() {
 }
 
 #[test]
+fn a_loop_holds_one_context_for_all_its_connections() {
+    let mut world = World::new(with(deflate(true)), &vec![with(deflate(true)); 10]);
+    for id in world.clients.clone() {
+        let _ = world.event_loop.connections().send(id, &prose(1000)).unwrap();
+    }
+    world.until(|world| world.heard.len() == 10);
+    let told = format!("{:?}", world.event_loop.connections());
+    assert!(told.contains("DeflatePool { compressors: 1, decompressors: 1 }"), "{told}");
+}
+
+#[test]
 fn the_compressor_of_a_connection_that_only_hears_is_given_up() {
     let short = PermessageDeflate { release_after: Some(Duration::from_millis(100)), ..deflate(false) };
     let server = config(|config| config.permessage_deflate(Some(short)).keepalive_interval(None));

@@ -80,18 +80,20 @@ fn a_bomb_streams_in_constant_memory() {
     let streaming = config(|config| config.streaming(true));
     let mut connection = connection_with(Role::Server, streaming, agreed(takeover()), start());
     let bomb = frame(Role::Client, 0xc2, &zeros(64 << 20));
-    let (mut rx, mut heard, mut last_seen) = (RecvBuffer::new(), 0, false);
+    let (mut rx, mut heard, mut last_seen, mut parts) = (RecvBuffer::new(), 0, false, 0);
     for chunk in bomb.chunks(4096) {
         rx.extend(chunk);
         while let Some(event) = connection.poll_event(&mut rx, start()) {
             if let Event::Part(part) = event {
                 heard += part.message.as_bytes().len();
                 last_seen = part.last;
+                parts += 1;
             }
         }
     }
     assert_eq!((heard, last_seen), (64 << 20, true));
     assert!(rx.capacity() <= 160 * 1024, "{} bytes", rx.capacity());
+    assert!(parts < 1200, "{parts} parts of 64 MiB");
 }
 
 #[test]
@@ -112,6 +114,34 @@ fn text_streams_in_constant_memory() {
     }
     assert!(heard == text);
     assert!(rx.capacity() <= 16 * 1024, "{} bytes", rx.capacity());
+}
+
+/// The room for inflated bytes is used up at every point of a message, its last byte included.
+#[test]
+fn the_room_may_end_anywhere() {
+    for streaming in [false, true] {
+        let mut endpoint = endpoint(Role::Server, limited(LIMIT, streaming), no_takeover());
+        for length in (4070..4370).chain(8170..8470) {
+            for level in [1, 6, 9] {
+                for byte in [b'x', 0] {
+                    let mut payload = Vec::with_capacity(1024);
+                    let mut compress = Compress::new_with_window_bits(Compression::new(level), false, 15);
+                    compress.compress_vec(&vec![byte; length], &mut payload, FlushCompress::Sync).unwrap();
+                    payload.truncate(payload.len() - TAIL.len());
+                    endpoint.receive_frame(0xc2, &payload);
+                    let heard: usize = endpoint
+                        .take_seen()
+                        .into_iter()
+                        .map(|seen| match seen {
+                            Seen::Binary(bytes) | Seen::Part { bytes, .. } => bytes.len(),
+                            other => panic!("{other:?} for {length} bytes"),
+                        })
+                        .sum();
+                    assert_eq!(heard, length);
+                }
+            }
+        }
+    }
 }
 
 #[test]

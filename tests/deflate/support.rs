@@ -80,14 +80,23 @@ impl Reader {
 
     pub(crate) fn read(&mut self, payload: &[u8]) -> Result<Vec<u8>, String> {
         let input = [payload, &TAIL].concat();
-        let mut out = vec![0; 1 << 20];
-        let before = (self.0.total_in(), self.0.total_out());
-        let status = self.0.decompress(&input, &mut out, FlushDecompress::Sync).map_err(|error| error.to_string())?;
-        if status != Status::Ok || self.0.total_in() - before.0 != input.len() as u64 {
-            return Err(format!("{status:?}"));
+        let (mut read, mut out) = (0, Vec::new());
+        loop {
+            // Little room, so that what lies further back is in the window or nowhere.
+            let mut room = [0; 64];
+            let before = (self.0.total_in(), self.0.total_out());
+            let status = self.0.decompress(&input[read..], &mut room, FlushDecompress::Sync);
+            let status = status.map_err(|error| error.to_string())?;
+            read += (self.0.total_in() - before.0) as usize;
+            let written = (self.0.total_out() - before.1) as usize;
+            out.extend_from_slice(&room[..written]);
+            match status {
+                Status::StreamEnd => return Err("the end of the stream".into()),
+                _ if written == room.len() => {}
+                _ if read == input.len() => return Ok(out),
+                _ => return Err(format!("{status:?} at {read} of {}", input.len())),
+            }
         }
-        out.truncate((self.0.total_out() - before.1) as usize);
-        Ok(out)
     }
 }
 

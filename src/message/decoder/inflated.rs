@@ -14,6 +14,8 @@ use crate::{
 
 /// A part is delivered when it has come to this much: the memory that streaming takes.
 const PART: usize = 64 * 1024;
+/// Less room than this is not worth a call.
+const ROOM: usize = 4 * 1024;
 
 impl Decoder {
     /// Goes on with a frame of a compressed message. `None`: what has arrived of it was used, or all of it was and other
@@ -45,11 +47,14 @@ impl Decoder {
             // One byte above the limit is enough to know.
             let most = limit.saturating_add(1).saturating_sub(inflation.size);
             let mut most = usize::try_from(most).unwrap_or(usize::MAX);
+            let mut least = ROOM;
             if self.streaming {
                 most = most.min(PART.saturating_sub(rx.message().len()));
+                // Where one part was not enough, the next are large.
+                least = if inflation.full { PART } else { ROOM };
             }
             let unmasked = inflation.unmasked;
-            let mut inflated = inflation.inflate(rx, unmasked, most);
+            let mut inflated = inflation.inflate(rx, unmasked, least..=most);
             self.remaining -= (unmasked - inflation.unmasked) as u64;
             self.in_frame = self.remaining > 0 || inflation.full;
             let above = inflation.size > limit;

@@ -1,6 +1,6 @@
 //! The peer's direction: messages are inflated as their bytes arrive.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
@@ -35,14 +35,19 @@ impl Inflation {
         self.pool = Some(pool.clone());
     }
 
-    /// Inflates up to `n` unread bytes, to at most `most`. The bytes that a broken stream had before it broke are there.
-    pub(crate) fn inflate(&mut self, rx: &mut RecvBuffer, n: usize, most: usize) -> Result<(), ProtocolError> {
+    /// Inflates up to `n` unread bytes, to at most so many as there is `room` for. The bytes that a broken stream had before it broke are there.
+    pub(crate) fn inflate(
+        &mut self,
+        rx: &mut RecvBuffer,
+        n: usize,
+        room: RangeInclusive<usize>,
+    ) -> Result<(), ProtocolError> {
         if n == 0 && !self.full {
             return Ok(());
         }
         let pool = self.pool.as_ref();
         let context = self.context.get_or_insert_with(|| pool.and_then(DeflatePool::take_inflater).unwrap_or_default());
-        let (read, written, full, ok) = rx.inflate(n, most, |input, output| {
+        let (read, written, full, ok) = rx.inflate(n, room, |input, output| {
             let (read, written, ok) = context.inflate(input, output);
             (read, written, (read, written, written == output.len(), ok))
         });
