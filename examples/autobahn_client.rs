@@ -1,7 +1,9 @@
 //! The client of the Autobahn testsuite's fuzzing server: asks for the number of cases, runs each of them, and has the
 //! reports written. In a case it echoes every message; the fuzzing server alone judges how the case went.
 //!
-//! `cargo run --release --example autobahn_client -- ws://127.0.0.1:9001 --agent wireroom`
+//! `cargo run --release --example autobahn_client --features deflate -- ws://127.0.0.1:9001 --agent wireroom --deflate`
+
+mod deflate;
 
 use std::{
     error::Error,
@@ -9,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use deflate::DeflateFlags;
 use lexopt::prelude::*;
 use wireroom::{Cause, Closed, Config, Event, EventLoop, Message, handshake::ClientRequest};
 
@@ -22,15 +25,21 @@ fn main() {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let (mut url, mut agent) = (None, String::from("wireroom"));
+    let (mut url, mut agent, mut deflate) = (None, String::from("wireroom"), DeflateFlags::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Value(value) if url.is_none() => url = Some(value.string()?),
             Long("agent") => agent = arguments.value()?.string()?,
             Short('h') | Long("help") => {
-                println!("{USAGE}");
+                println!("{USAGE}\n{}", deflate::USAGE);
                 return Ok(());
+            }
+            Long(name) => {
+                let name = name.to_owned();
+                deflate
+                    .take(&name, &mut arguments)
+                    .map_err(|error| format!("{error}\n\n{USAGE}\n{}", deflate::USAGE))?;
             }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
@@ -39,7 +48,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     let url = url.trim_end_matches('/');
     let request = ClientRequest::new(url)?;
     let address = (request.host(), request.port()).to_socket_addrs()?.next().ok_or("the host has no address")?;
-    let mut driver = Driver { event_loop: EventLoop::new()?, address, config: Arc::new(Config::builder().build()?) };
+    let config = Arc::new(deflate.apply(Config::builder())?.build()?);
+    let mut driver = Driver { event_loop: EventLoop::new()?, address, config };
 
     // 1. How many cases does the server's spec select?
     let mut count = None;

@@ -1,16 +1,25 @@
 //! An echo server, and a test server. The path `/broadcast` sends each message to all connections there, the sender
-//! included; every other path sends each message back with its type.
+//! included; every other path sends each message back with its type. With `--streaming` it does so part by part, in
+//! constant memory, and `/broadcast` is nothing special.
 //!
-//! `cargo run --release --example echo -- --listen 127.0.0.1:9001`
+//! `cargo run --release --example echo -- --listen 127.0.0.1:9001`, and for compression
+//! `cargo run --release --example echo --features deflate -- --deflate`
+
+mod deflate;
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
+use deflate::DeflateFlags;
 use lexopt::prelude::*;
-use wireroom::{Config, ConnMap, Event, EventLoop, PreparedMessage, handshake::Verdict, http::Request};
+use wireroom::{
+    Config, ConnId, ConnMap, Connections, Event, EventLoop, Part, PreparedMessage, SendError, handshake::Verdict,
+    http::Request,
+};
 
 const USAGE: &str = "\
 usage: echo [--listen ADDRESS] [--max-message-size BYTES] [--handshake-timeout SECONDS] [--close-timeout SECONDS]
             [--keepalive-interval SECONDS] [--keepalive-timeout SECONDS] [--allow-origin ORIGIN]... [--subprotocol NAME]...
+            [--streaming]
 
 Any Origin is accepted unless --allow-origin names some; `null` can be named too.";
 
@@ -24,7 +33,7 @@ fn main() {
 fn run() -> Result<(), Box<dyn Error>> {
     let mut listen: SocketAddr = ([127, 0, 0, 1], 9001).into();
     let mut config = Config::builder();
-    let (mut origins, mut subprotocols) = (Vec::new(), Vec::new());
+    let (mut origins, mut subprotocols, mut deflate) = (Vec::new(), Vec::new(), DeflateFlags::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -35,10 +44,17 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("keepalive-interval") => config = config.keepalive_interval(Some(seconds(&mut arguments)?)),
             Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
             Long("allow-origin") => origins.push(arguments.value()?.string()?),
+            Long("streaming") => config = config.streaming(true),
             Long("subprotocol") => subprotocols.push(arguments.value()?.string()?),
             Short('h') | Long("help") => {
-                println!("{USAGE}");
+                println!("{USAGE}\n{}", deflate::USAGE);
                 return Ok(());
+            }
+            Long(name) => {
+                let name = name.to_owned();
+                deflate
+                    .take(&name, &mut arguments)
+                    .map_err(|error| format!("{error}\n\n{USAGE}\n{}", deflate::USAGE))?;
             }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
@@ -62,7 +78,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
     };
     let address = event_loop
-        .listen(listen, config.build()?, verify)
+        .listen(listen, deflate.apply(config)?.build()?, verify)
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("listening on {address}");
 
@@ -80,12 +96,25 @@ fn run() -> Result<(), Box<dyn Error>> {
             }
             // While its queue is full nothing more is read from a peer, so an echo has always room.
             Event::Message(message) => _ = connections.send(id, message),
+            Event::Part(part) => _ = echo_part(connections, id, part),
             Event::Closed(_) if wants_broadcast.borrow_mut().remove(id).is_some() => {
                 broadcast.retain(|member| *member != id);
             }
             _ => {}
         })?;
     }
+}
+
+/// A part becomes a fragment; one without bytes only ends its message.
+fn echo_part(connections: &mut Connections, id: ConnId, part: Part<'_>) -> Result<(), SendError> {
+    let mut writer = connections.writer(id, part.message.kind())?;
+    if !part.message.as_bytes().is_empty() {
+        let _ = writer.write(part.message.as_bytes())?;
+    }
+    if part.last {
+        let _ = writer.finish()?;
+    }
+    Ok(())
 }
 
 fn seconds(arguments: &mut lexopt::Parser) -> Result<Duration, Box<dyn Error>> {

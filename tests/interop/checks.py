@@ -18,11 +18,11 @@ class Checks:
         print(f"\n{text}", flush=True)
 
     async def check(self, name, proof, *args):
-        """Runs one check: it fails when `proof` raises or takes too long."""
+        """Runs one check: it fails when `proof` raises or takes too long. What it returns is told with its name."""
         if self.words and not any(word in name for word in self.words):
             return
         try:
-            await asyncio.wait_for(proof(*args), LIMIT)
+            figures = await asyncio.wait_for(proof(*args), LIMIT)
         except Exception as error:  # a failed check is reported, and the next one runs
             self.failed += 1
             where = traceback.extract_tb(error.__traceback__)
@@ -31,7 +31,7 @@ class Checks:
             print(f"FAIL  {name}\n      {type(error).__name__} at {at}: {str(error)[:600] or 'took too long'}", flush=True)
         else:
             self.passed += 1
-            print(f"ok    {name}", flush=True)
+            print(f"ok    {name}{': ' if figures else ''}{figures or ''}", flush=True)
 
     def summary(self):
         print(f"\n{self.passed} passed, {self.failed} failed")
@@ -98,21 +98,27 @@ class Program:
 
 
 class Programs:
-    """Starts `echo` and `client`, and lets none of them stay behind."""
+    """Starts the examples under test, and lets none of them stay behind."""
 
     def __init__(self, directory):
         self.directory = directory
 
     @contextlib.asynccontextmanager
     async def echo(self, *flags):
-        """A running echo server: gives its port. It must still run when the checks are done with it."""
+        """A running echo server: gives its port."""
+        async with self.server(*flags) as (port, _):
+            yield port
+
+    @contextlib.asynccontextmanager
+    async def server(self, *flags):
+        """A running echo server: gives its port and its process. It must still run when the checks are done with it."""
         program = await Program().start(f"{self.directory}/echo", "--listen", "127.0.0.1:0", *flags)
         try:
             line = await asyncio.wait_for(program.process.stdout.readline(), LIMIT)
             found = re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\n", line)
             if not found:
                 raise AssertionError(f"echo {flags} printed {line!r}: {(await program.stop()).stderr}")
-            yield int(found[1])
+            yield int(found[1]), program.process.pid
             # A server that was ended by a check has failed it, even if that check saw what it wanted.
             await asyncio.sleep(0.05)
             if program.process.returncode is not None:
@@ -124,8 +130,8 @@ class Programs:
                 raise AssertionError("echo panicked")
 
     @contextlib.asynccontextmanager
-    async def client(self, url, *flags):
-        program = await Program().start(f"{self.directory}/client", url, *flags)
+    async def client(self, url, *flags, name="client"):
+        program = await Program().start(f"{self.directory}/{name}", url, *flags)
         try:
             yield program
         finally:

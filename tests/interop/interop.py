@@ -7,9 +7,11 @@ import sys
 from against_client import against_client
 from against_server import against_server
 from checks import Checks, Programs
+from deflate import round_trips_with, the_tap_itself
 from peers import NodePeer, PythonPeer
 from raw_against_client import raw_against_client
 from raw_against_server import raw_against_server
+from raw_deflate import raw_deflate
 
 
 async def main():
@@ -18,6 +20,7 @@ async def main():
     try:
         parts = [(against_server, peer) for peer in (PythonPeer(), node)] + [(raw_against_server,)]
         parts += [(against_client, peer) for peer in (PythonPeer(), node)] + [(raw_against_client,)]
+        parts += [(the_tap_itself,)] + [(round_trips_with, peer) for peer in (PythonPeer(), node)] + [(raw_deflate,)]
         for part, *peer in parts:
             try:
                 await part(checks, programs, *peer)

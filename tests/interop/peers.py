@@ -3,6 +3,9 @@
 A link is one open WebSocket: `text`, `binary`, `pieces` and `ping` send, `recv` gives the next message, `close` starts the
 closing handshake, `closed` waits for its end. The last two give the code and the reason that the other side sent, 1005 for
 an empty Close and 1006 for none.
+
+`deflate`, where it is given, holds the parameters of permessage-deflate that the peer asks for by their names in RFC 7692;
+then it compresses every message. Without it a peer offers or declines what it does by default, and compresses nothing.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
 
 class Refused(Exception):
@@ -80,10 +84,12 @@ class PythonPeer:
     rejects_missing_subprotocol = False
 
     @contextlib.asynccontextmanager
-    async def open(self, url, subprotocols=None, origin=None):
+    async def open(self, url, subprotocols=None, origin=None, deflate=None):
+        compression = {} if deflate is None else dict(
+            compression=None, extensions=[ClientPerMessageDeflateFactory(**deflate)])
         try:
             socket = await connect(url, subprotocols=subprotocols, origin=origin, max_size=None, ping_interval=None,
-                                   close_timeout=5, proxy=None)
+                                   close_timeout=5, proxy=None, **compression)
         except InvalidStatus as error:
             raise Refused(error.response.status_code, error) from error
         except InvalidHandshake as error:
@@ -94,19 +100,23 @@ class PythonPeer:
             socket.transport.abort()
 
     @contextlib.asynccontextmanager
-    async def serve(self, subprotocol=None, refuse=None):
+    async def serve(self, subprotocol=None, refuse=None, deflate=None):
         server = PythonServer()
+        compression = {} if deflate is None else dict(
+            compression=None, extensions=[ServerPerMessageDeflateFactory(**deflate)])
         refusal = (lambda connection, _: connection.respond(refuse, "Not here.\n")) if refuse else None
         async with serve(server.handle, "127.0.0.1", 0, process_request=refusal, max_size=None, ping_interval=None,
-                         subprotocols=[subprotocol] if subprotocol else None, close_timeout=5) as listener:
-            server.url = f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+                         subprotocols=[subprotocol] if subprotocol else None, close_timeout=5, **compression) as listener:
+            server.port = listener.sockets[0].getsockname()[1]
+            server.url = f"ws://127.0.0.1:{server.port}/"
             yield server
 
 
 class NodeLink:
-    def __init__(self, peer, number, opened):
+    def __init__(self, peer, number, opened, compress):
         self.peer = peer
         self.number = number
+        self.compress = compress
         self.subprotocol = opened["subprotocol"] or None
         self.extensions = opened["extensions"]
         self.headers = opened["headers"]
@@ -118,7 +128,8 @@ class NodeLink:
         return await self.messages.get()
 
     async def send(self, payload, binary, fin=True):
-        await self.peer.ask("send", link=self.number, data=base64.b64encode(payload).decode(), binary=binary, fin=fin)
+        await self.peer.ask("send", link=self.number, data=base64.b64encode(payload).decode(), binary=binary, fin=fin,
+                            compress=self.compress)
 
     async def text(self, text):
         await self.send(text.encode(), binary=False)
@@ -192,7 +203,7 @@ class NodePeer:
             if "ask" in told:
                 answer = self.answers.pop(told["ask"])
                 if "opened" in told:
-                    self.links[told["link"]] = NodeLink(self, told["link"], told["opened"])
+                    self.links[told["link"]] = NodeLink(self, told["link"], told["opened"], told["compress"])
                 if answer.cancelled():
                     continue
                 if "error" in told:
@@ -200,7 +211,7 @@ class NodePeer:
                 else:
                     answer.set_result(told)
             elif told["event"] == "accepted":
-                link = self.links[told["link"]] = NodeLink(self, told["link"], told["opened"])
+                link = self.links[told["link"]] = NodeLink(self, told["link"], told["opened"], told["compress"])
                 self.servers[told["server"]].links.put_nowait(link)
             else:
                 self.told(self.links[told["link"]], told)
@@ -218,8 +229,8 @@ class NodePeer:
             link.end.set_result((told["code"], told["reason"]))
 
     @contextlib.asynccontextmanager
-    async def open(self, url, subprotocols=None, origin=None):
-        opened = await self.ask("open", url=url, subprotocols=subprotocols or [], origin=origin)
+    async def open(self, url, subprotocols=None, origin=None, deflate=None):
+        opened = await self.ask("open", url=url, subprotocols=subprotocols or [], origin=origin, deflate=deflate)
         link = self.links[opened["link"]]
         try:
             yield link
@@ -227,11 +238,12 @@ class NodePeer:
             await link.drop()
 
     @contextlib.asynccontextmanager
-    async def serve(self, subprotocol=None, refuse=None):
+    async def serve(self, subprotocol=None, refuse=None, deflate=None):
         server = NodeServer(self)
-        told = await self.ask("serve", subprotocol=subprotocol, refuse=refuse)
+        told = await self.ask("serve", subprotocol=subprotocol, refuse=refuse, deflate=deflate)
         self.servers[told["server"]] = server
-        server.url = f"ws://127.0.0.1:{told['port']}/"
+        server.port = told["port"]
+        server.url = f"ws://127.0.0.1:{server.port}/"
         try:
             yield server
         finally:

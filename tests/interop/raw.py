@@ -19,7 +19,13 @@ def frame(opcode, payload=b"", fin=True, mask=True, rsv=0, length=None, width=No
     head += size.to_bytes(width, "big") if width else b""
     if not mask:
         return head + payload
-    return head + MASKING_KEY + bytes(byte ^ MASKING_KEY[at % 4] for at, byte in enumerate(payload))
+    return head + MASKING_KEY + xor(payload, MASKING_KEY)
+
+
+def xor(payload, key):
+    """Masks or unmasks."""
+    size = len(payload)
+    return (int.from_bytes(payload, "big") ^ int.from_bytes((key * (size // 4 + 1))[:size], "big")).to_bytes(size, "big")
 
 
 def request(path="/", drop=(), extra=(), line=None, **changed):
@@ -52,6 +58,12 @@ class Wire:
 
     async def frame(self):
         """(fin, opcode, masked, payload, masking key) of the next frame."""
+        reserved, *rest = await self.any_frame()
+        equal(reserved, 0, "reserved bits")
+        return tuple(rest)
+
+    async def any_frame(self):
+        """The same, with the reserved bits before it."""
         first, second = await self.reader.readexactly(2)
         size, masked = second & 127, second >> 7
         if size > 125:
@@ -59,9 +71,8 @@ class Wire:
         key = await self.reader.readexactly(4) if masked else b""
         payload = await self.reader.readexactly(size)
         if masked:
-            payload = bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
-        equal(first & 0x70, 0, "reserved bits")
-        return first >> 7, first & 15, masked, payload, key
+            payload = xor(payload, key)
+        return first >> 4 & 7, first >> 7, first & 15, masked, payload, key
 
     async def end_of_stream(self):
         """Ends our direction; the other side may have gone already."""
