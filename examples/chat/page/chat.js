@@ -57,7 +57,8 @@ const view = {
     draw();
   },
   joined(talk) {
-    if (opening === talk.name || current === null) show(talk.key);
+    if (opening === talk.name) open(talk.key);
+    else if (current === null) show(talk.key);
     draw();
   },
   left(talk) {
@@ -189,6 +190,7 @@ function drawTalk() {
   const wanted = kind !== "room" || session.wants(name);
   const title = { room: `#${name}`, person: name, everyone: "Everyone else" }[kind];
   say($("title"), title);
+  if (kind === "person") log.waiting(); // it may have to wait for them
   const about = {
     room: () => people([...talk.people.keys()]),
     person: () => (away ? ["Not here"] : ["Between the two of you; kept nowhere"]),
@@ -306,9 +308,14 @@ function join(room) {
 
 $("leave").addEventListener("click", () => {
   const talk = session.talks.get(current);
-  const waits = session.waitingIn(talk).length;
-  if (waits) trouble(`${plural(waits, "message")} of yours ${waits === 1 ? "is" : "are"} not sent here. Wait, or discard ${waits === 1 ? "it" : "them"} first.`);
-  else session.leave(talk);
+  const waits = session.waitingIn(talk);
+  const words = `${plural(waits.length, "message")} of yours ${waits.length === 1 ? "is" : "are"} not sent here. Press again to leave without.`;
+  if (waits.length && $("error").textContent !== words) {
+    trouble(words);
+    return;
+  }
+  for (const { id } of waits) session.pending.settle(id);
+  session.leave(talk);
 });
 
 function send(text) {

@@ -39,11 +39,15 @@ export function face(name) {
   return made;
 }
 
-/** A time of the day with its date in the machine's words and, for people, in a tooltip. */
-export function clock(ms, options = { hour: "2-digit", minute: "2-digit" }) {
-  const made = element("time", "", new Date(ms).toLocaleTimeString([], options));
+// Making a format is what costs, so each is made once.
+const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** A time of the day, with its date for the machine and in a tooltip. */
+export function clock(ms, format = MINUTE) {
+  const made = element("time", "", format.format(ms));
   made.dateTime = new Date(ms).toISOString();
-  made.title = new Date(ms).toLocaleString();
+  made.title = WHOLE.format(ms);
   return made;
 }
 

@@ -3,6 +3,7 @@
 import { CLOSE_CODES, clock, element, plural, say } from "./dom.js";
 
 const MOST = 200;
+const MILLISECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 const OPCODES = { 0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
 
 export class Frames {
@@ -71,8 +72,7 @@ function row({ direction, time, fin, rsv, opcode, masked, key, length, start, co
   arrow.setAttribute("role", "img");
   arrow.setAttribute("aria-label", out ? "sent" : "received");
   const opcodeWord = OPCODES[opcode] ?? `opcode ${opcode}`;
-  const when = clock(time, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
-  made.append(element("p", "head", arrow, element("b", "", opcodeWord), element("span", "length", plural(length, "byte")), when));
+  made.append(element("p", "head", arrow, element("b", "", opcodeWord), element("span", "length", plural(length, "byte")), clock(time, MILLISECOND)));
   const facts = [fin ? "fin" : "not fin", rsv ? `rsv ${rsv.toString(2).padStart(3, "0")}` : "", masked ? `masked${key ? ` with ${spaced(key)}` : ""}` : "not masked"];
   made.append(element("p", "facts", facts.filter(Boolean).join(", ")));
   if (opcode === 8) made.append(element("p", "close", code === undefined ? "no code" : `${code}, ${closeMeaning(code, reason)}`));

@@ -11,6 +11,7 @@ const TOGETHER = 300_000; // milliseconds between two messages of one person tha
 
 export class Log {
   #root;
+  #list = element("div", "lines"); // a block of its own: a flex box would measure every line for each new one
   #latest;
   #hooks;
   #talk = null;
@@ -25,6 +26,7 @@ export class Log {
     this.#root = root;
     this.#latest = latest;
     this.#hooks = hooks;
+    root.append(this.#list);
     root.addEventListener("scroll", () => this.#scrolled());
     new ResizeObserver(() => this.#stuck && this.#toEnd()).observe(root);
     latest.addEventListener("click", () => {
@@ -45,9 +47,9 @@ export class Log {
     this.#drawn.clear();
     this.#waiting.clear();
     this.#begin = talk.kind === "room" ? element("div", "begin") : null;
-    root.replaceChildren(...(this.#begin ? [this.#begin] : []));
+    this.#list.replaceChildren(...(this.#begin ? [this.#begin] : []));
     this.#beginning();
-    for (let at = 0; at < talk.lines.length; at += 1) root.append(this.#draw(at));
+    for (let at = 0; at < talk.lines.length; at += 1) this.#list.append(this.#draw(at));
     this.#syncWaiting();
     this.#stuck = true;
     this.#toEnd();
@@ -64,8 +66,8 @@ export class Log {
   added(lines, said) {
     const talk = this.#talk;
     const some = new Set(lines);
-    const old = !said && lines.length > 1;
-    if (old) this.#root.setAttribute("aria-busy", "true");
+    const many = lines.length > 3; // a page of them is not to be read out
+    if (many) this.#root.setAttribute("aria-busy", "true");
     this.#keepingPlace(() => {
       this.#syncWaiting();
       let next = this.#waiting.values().next().value?.[1] ?? null;
@@ -73,7 +75,7 @@ export class Log {
         const line = talk.lines[at];
         if (some.has(line)) {
           left -= 1;
-          this.#root.insertBefore(this.#draw(at), next);
+          this.#list.insertBefore(this.#draw(at), next);
           if (at + 1 < talk.lines.length) this.#dress(at + 1);
         }
         next = this.#drawn.get(line) ?? next;
@@ -81,7 +83,7 @@ export class Log {
       this.#dressWaiting();
       this.#beginning();
     });
-    if (old) requestAnimationFrame(() => this.#root.removeAttribute("aria-busy"));
+    if (many) requestAnimationFrame(() => this.#root.removeAttribute("aria-busy"));
     const mine = lines.some((line) => line.mine && said);
     if (mine) this.#toEnd();
     else if (said && !this.#stuck) this.#missed += lines.filter((line) => !line.mine && line.note === undefined).length;
@@ -130,8 +132,9 @@ export class Log {
       this.#toEnd();
       return;
     }
-    // What is read, not what stands above it: the day over a line goes when an older line comes before it.
-    const anchor = this.#firstOnScreen()?.querySelector(".bubble") ?? this.#firstOnScreen();
+    // The text, not what stands above it: day, face and name of a line may go when an older one comes before it.
+    const first = this.#firstOnScreen();
+    const anchor = first?.querySelector(".text") ?? first;
     const before = anchor?.getBoundingClientRect().top;
     act();
     if (anchor?.isConnected) this.#root.scrollTop += anchor.getBoundingClientRect().top - before;
@@ -139,8 +142,8 @@ export class Log {
 
   /** The first line that reaches below the log's upper edge; lines are in order, so half of them need no look. */
   #firstOnScreen() {
-    const { children, scrollTop, offsetTop } = this.#root;
-    const edge = scrollTop + offsetTop;
+    const { children } = this.#list;
+    const edge = this.#root.scrollTop + this.#root.offsetTop;
     let [low, high] = [this.#begin ? 1 : 0, children.length];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -180,7 +183,7 @@ export class Log {
   #draw(at) {
     const line = this.#talk.lines[at];
     let made;
-    if (line.note !== undefined) made = element("div", "note", line.note);
+    if (line.note !== undefined) made = element("div", "note", ...(line.who ? [named(line.who)] : []), line.note);
     else {
       made = bubble(line.from, line.mine, line.text, line.time);
       if (line.seq !== undefined) made.dataset.seq = line.seq;
@@ -219,10 +222,10 @@ export class Log {
     }
     for (const entry of entries) {
       const [known, old] = this.#waiting.get(entry.id) ?? [];
-      if (known?.state === entry.state && known.reason === entry.reason) continue;
+      if (known?.state === entry.state && known.reason === entry.reason && known.held === entry.held) continue;
       const made = this.#drawWaiting(entry);
       if (old) old.replaceWith(made);
-      else this.#root.append(made);
+      else this.#list.append(made);
       this.#waiting.set(entry.id, [entry, made]);
     }
     this.#dressWaiting();
@@ -236,9 +239,9 @@ export class Log {
     if (entry.state === "pending") {
       held.title = "Not acknowledged by the server yet";
       held.append(aside("Not sent yet"));
-      return made;
+      if (!entry.held) return made;
     }
-    const words = entry.state === "failed" ? `Not sent: ${entry.reason}` : "May not have arrived: the connection was lost";
+    const words = { pending: entry.held, failed: `Not sent: ${entry.reason}`, maybe: "May not have arrived: the connection was lost" }[entry.state];
     const acts = [button("Edit", "small", () => this.#hooks.edit(entry.id)), button("Discard", "small", () => this.#hooks.discard(entry.id))];
     if (entry.state === "maybe") acts.unshift(button("Send again", "small", () => this.#hooks.again(entry.id)));
     held.append(element("p", "state", element("span", "", words), ...acts));

@@ -53,7 +53,7 @@ export class Session {
     this.stored = typeof stored?.name === "string" ? { name: stored.name, rooms: stored.rooms ?? [] } : null;
     this.pending = new Pending({
       send: (entry) => this.#send(sentAs(entry)),
-      may: ({ kind, to }) => this.welcomed && (kind !== "say" || this.talks.get(roomKey(to))?.joined === true),
+      may: (entry) => this.welcomed && this.#reachable(entry),
       changed: (entry) => view.waiting(entry && this.#placeOf(entry)),
     });
     this.link = new Link("/ws?wire", {
@@ -116,9 +116,17 @@ export class Session {
     return this.pending.add(kind, talk.kind === "everyone" ? null : talk.name, text, this.me);
   }
 
+  /** What waits in a conversation; with `held`, why it has to although there is a connection. */
   waitingIn(talk) {
     if (talk.kind === "room") return this.pending.of("say", talk.name);
-    return talk.kind === "person" ? this.pending.of("whisper", talk.name) : this.pending.of("shout", null);
+    if (talk.kind === "everyone") return this.pending.of("shout", null);
+    const held = this.welcomed && !this.people.has(talk.name) ? `Waits until ${talk.name} is here` : undefined;
+    return this.pending.of("whisper", talk.name).map((entry) => ({ ...entry, held }));
+  }
+
+  #reachable({ kind, to }) {
+    if (kind === "say") return this.talks.get(roomKey(to))?.joined === true;
+    return kind !== "whisper" || this.people.has(to);
   }
 
   writes(talk) {
@@ -204,7 +212,11 @@ export class Session {
     Object.assign(this, { id, me: name, known: rooms, limits, welcomed: true });
     this.people = new Map(people.sort(byName).map((one) => [one.name, one.idle]));
     this.pending.owner(name, before ?? name);
-    for (const { kind, to, state } of this.pending) if (kind === "say" && state === "pending") this.#wanted.add(to);
+    for (const { kind, to, state } of this.pending) {
+      if (kind !== "say") continue;
+      if (state === "pending") this.#wanted.add(to);
+      else this.talk("room", to); // where it can be seen, and offered back
+    }
     this.#store();
     this.pending.connected(limits);
     this.link.ready();
@@ -311,14 +323,14 @@ const received = {
     session.people.set(name, idle);
     if (!talk?.joined || talk.people.has(name)) return;
     talk.people.set(name, true);
-    view.added(talk, talk.note(`${name} came in.`));
+    view.added(talk, talk.note(" came in.", name));
     view.places();
   },
   left(session, { room, name }, view) {
     const talk = session.talks.get(roomKey(room));
     if (!talk) return;
     if (name === session.me) session.left(talk);
-    else if (talk.people.delete(name)) view.added(talk, talk.note(`${name} went out.`));
+    else if (talk.people.delete(name)) view.added(talk, talk.note(" went out.", name));
     talk.typing.delete(name);
     view.places();
   },
@@ -340,8 +352,8 @@ const received = {
     if (!talk?.joined) return;
     const lines = talk.said(session.claim(message));
     talk.typing.delete(message.from);
-    if (lines === null) session.anew(talk);
-    else view.added(talk, lines, true);
+    if (lines !== null) view.added(talk, lines, true);
+    else if (!talk.asked.newer) session.ask(talk, { type: "history", room });
   },
   ack(session, { id, seq }, view) {
     const entry = session.pending.settle(id);
@@ -366,15 +378,16 @@ const received = {
   arrived(session, { name, idle }, view) {
     const back = !session.people.has(name) && session.talks.get(personKey(name));
     session.people.set(name, idle);
-    if (back && back.lines.length) view.added(back, back.note(`${name} is here again.`));
+    if (back && back.lines.length) view.added(back, back.note(" is here again.", name));
+    session.pending.pump();
     view.places();
   },
   gone(session, { name }, view) {
     if (!session.people.delete(name)) return;
     for (const talk of session.talks.values()) {
       talk.typing.delete(name);
-      if (talk.people.delete(name)) view.added(talk, talk.note(`${name} went out.`));
-      else if (talk.key === personKey(name) && talk.lines.length) view.added(talk, talk.note(`${name} is no longer here.`));
+      if (talk.people.delete(name)) view.added(talk, talk.note(" went out.", name));
+      else if (talk.key === personKey(name) && talk.lines.length) view.added(talk, talk.note(" is no longer here.", name));
     }
     view.places();
   },

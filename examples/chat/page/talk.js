@@ -58,9 +58,9 @@ export class Talk {
     this.older = false;
   }
 
-  /** A line that is no message. The notes of a room wait until its history is here. */
-  note(words) {
-    const note = { note: words, time: Date.now() };
+  /** A line that is no message, about somebody or nobody. The notes of a room wait until its history is here. */
+  note(words, who = "") {
+    const note = { note: words, who, time: Date.now() };
     if (!this.caughtUp) {
       this.#held.push(note);
       return [];
@@ -77,13 +77,13 @@ export class Talk {
   }
 
   /**
-   * A message as it was said in the room. The lines that are new, or null if it cannot be: a seq that another message has,
-   * or one before what is here already. Then the server has begun a new history.
+   * A message as it was said in the room. The lines that are new, or null for one that comes before what is complete: it is
+   * among what scrolling back brings, or the server has begun a new history. Its latest page tells.
    */
   said(message) {
     const known = this.#bySeq.get(message.seq);
-    if (known) return known.id === message.id ? this.#settle(known, message) : null;
-    if (this.#ids.has(message.id) || (this.caughtUp && this.have !== null && message.seq < this.have)) return null;
+    if (known?.id === message.id) return this.#settle(known, message);
+    if (known || this.#ids.has(message.id) || (this.caughtUp && this.have !== null && message.seq < this.have)) return null;
     this.#place(message);
     if (this.caughtUp) this.have = message.seq;
     return [message];
@@ -100,13 +100,14 @@ export class Talk {
 
   /**
    * One page of history. `lines`: what is new; `dropped`: older lines were left out, the log is to be drawn anew;
-   * `next`: the seq to ask after, "latest", or null. null for a page of another history.
+   * `next`: the seq to ask after, "latest", or null. Null in place of it all for a page of another history.
    */
   page({ before, after, messages, more }) {
-    const conflict = messages.some((one) => (this.#bySeq.get(one.seq)?.id ?? one.id) !== one.id);
-    if (conflict) return null;
     let dropped = false;
     const last = messages.at(-1)?.seq;
+    // Not ours: a seq with another id, or a latest page that ends before what we had from the server already.
+    if (messages.some((one) => (this.#bySeq.get(one.seq)?.id ?? one.id) !== one.id)) return null;
+    if (before === undefined && after === undefined && (last ?? 0) < (this.have ?? 0)) return null;
     if (before !== undefined) {
       this.asked.older = undefined;
       this.older = more;
