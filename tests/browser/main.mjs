@@ -12,6 +12,7 @@ import { panel } from "./panel.mjs";
 import { port } from "./port.mjs";
 import { presence } from "./presence.mjs";
 import { cut, restarts, sleeping, stalled } from "./reconnect.mjs";
+import { returns } from "./returns.mjs";
 import { rules } from "./rules.mjs";
 import { talk } from "./talk.mjs";
 
@@ -19,6 +20,7 @@ import { talk } from "./talk.mjs";
 const WAITING = [cut, stalled, sleeping];
 const rest = [
   restarts,
+  returns,
   rules,
   looks,
   port,

@@ -159,16 +159,18 @@ export class Socket {
   }
 }
 
-/** The whole history of a room, read page by page from its beginning. */
-export async function historyOf(page, address, room) {
+/** The last messages of a room, at least so many if there are; all of them unless a number is given. */
+export async function historyOf(page, address, room, count = Infinity) {
   const socket = await Socket.enter(page, address, `reader ${newId()}`.slice(0, 32));
+  await socket.send({ type: "join", room });
   const all = [];
-  let history = await socket.answer({ type: "join", room, after: 0 }, "history", "error");
   for (;;) {
-    if (history.type === "error") throw new Error(`no history: ${history.message}`);
-    all.push(...history.messages);
-    if (!history.more) break;
-    history = await socket.answer({ type: "history", room, after: all.at(-1).seq }, "history", "error");
+    const { type, messages, more, retry, message } = await socket.next("history", "error");
+    if (type === "history") all.unshift(...messages);
+    else if (retry === undefined) throw new Error(`no history: ${message}`);
+    else await page.waitForTimeout(retry);
+    if (type === "history" && (!more || all.length >= count)) break;
+    await socket.send({ type: "history", room, before: all[0]?.seq });
   }
   await socket.close();
   return all;

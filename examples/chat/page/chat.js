@@ -1,9 +1,10 @@
 // The chat's page: what a person does goes to the session (protocol.js), what the session tells is drawn.
 //
 //   protocol.js  the messages, and one person's session    log.js       the lines of the conversation on screen
-//   link.js      a WebSocket that comes back               places.js    the lists of rooms and people
-//   pending.js   what is not acknowledged yet              composer.js  the field one writes in
-//   talk.js      a conversation's lines, in order          wire.js      the panel beside it, with calls.js and frames.js
+//   received.js  what each message of the server does      places.js    the lists of rooms and people
+//   link.js      a WebSocket that comes back               composer.js  the field one writes in
+//   pending.js   what is not acknowledged yet              wire.js      the panel beside it: calls.js and frames.js
+//   talk.js      a conversation's lines, in order          dom.js       making elements
 
 import { Composer, wellFormed } from "./composer.js";
 import { $, closeWords, named, plural, say } from "./dom.js";

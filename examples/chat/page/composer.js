@@ -9,6 +9,7 @@ export class Composer {
   #drafts = new Map(); // key -> text
   #key = null;
   #limit = 2000;
+  #able = false;
   #hooks;
 
   /** `hooks`: send(text) -> whether it was taken, writes(), trouble(words). */
@@ -40,7 +41,10 @@ export class Composer {
     }
     this.#limit = limit;
     this.#field.placeholder = placeholder;
-    for (const part of $("say").elements) part.disabled = !able;
+    // A draft, or a text that was offered back, can be read and taken elsewhere all the same.
+    this.#field.readOnly = !able;
+    $("say").querySelector("button").disabled = !able;
+    this.#able = able;
     this.#count();
   }
 
@@ -56,6 +60,7 @@ export class Composer {
   }
 
   #send() {
+    if (!this.#able) return;
     const text = wellFormed(this.#field.value.trim());
     const over = lengthOf(text) - this.#limit;
     if (over > 0) {
@@ -76,11 +81,7 @@ export class Composer {
 }
 
 /** Characters as the server counts them: code points, not UTF-16 units. */
-export function lengthOf(text) {
-  let length = 0;
-  for (const _ of text) length += 1;
-  return length;
-}
+export const lengthOf = (text) => [...text].length;
 
 /** Half a surrogate pair (a broken paste) is no text in UTF-8; it becomes a replacement character. */
 export function wellFormed(text) {

@@ -13,7 +13,6 @@ export class Frames {
   #held = []; // rows that came while paused
   #paused = false;
   #count = 0;
-  #missed = 0;
 
   constructor(list, passed, pause) {
     this.#list = list;
@@ -24,7 +23,6 @@ export class Frames {
 
   /** One message of the server: its frames, oldest first, and how many it could not keep. */
   add({ frames, missed }) {
-    this.#missed += missed ?? 0;
     if (missed) this.#row(element("li", "break", `${plural(missed, "frame")} passed unseen`));
     for (const one of frames) {
       this.#count += 1;

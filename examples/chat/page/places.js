@@ -3,7 +3,7 @@
 // The lists change while somebody points at them, so what stays in a list keeps its element: a click begun on a name ends
 // on that name, and the keyboard's focus is not lost.
 
-import { $, aside, element, face, named } from "./dom.js";
+import { $, aside, element, face, named, say } from "./dom.js";
 import { EVERYONE, personKey } from "./talk.js";
 
 const OTHERS = 12; // rooms to offer
@@ -33,8 +33,7 @@ export class Places {
     const everyone = session.talks.get(EVERYONE);
     this.#fill($("everyone"), [this.#place({ key: EVERYONE, words: "Everyone else", unread: everyone?.unread ?? 0, current })]);
     this.#fill($("people"), this.#people(session, talks, current));
-    const count = session.people.size ? String(session.people.size) : "";
-    if ($("count").textContent !== count) $("count").textContent = count;
+    say($("count"), session.people.size ? String(session.people.size) : "");
   }
 
   /** Those who are here, newcomers last (a list that shifts under the pointer is no good), then those who are not but with whom one has talked. */
