@@ -141,7 +141,8 @@ impl RecvBuffer {
             return None;
         }
         let taken = self.message.start..self.message.start + self.delivered;
-        if taken.len() < COPY_BELOW {
+        // Nor does a small part of the region take all of it along, which an earlier message may have made large.
+        if taken.len() < COPY_BELOW || (self.is_inflated && taken.len() < self.inflated.len() / 4) {
             let copy = Bytes::copy_from_slice(self.delivered());
             self.release();
             return Some(copy);

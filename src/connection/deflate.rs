@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Deflate {
     params: DeflateParams,
     pub(super) inflation: Inflation,
-    deflation: Deflation,
+    pub(super) deflation: Deflation,
 }
 
 impl Deflate {

@@ -98,6 +98,11 @@ impl Connection {
     pub(super) fn queue_close(&mut self, frame: CloseFrame, initiator: Initiator) {
         let (payload, length) = frame.encode();
         self.append_frame(Opcode::Close, &payload[..length]);
+        // 5.5.1: "The application MUST NOT send any more data frames": nothing is compressed any more.
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &mut self.deflate {
+            deflate.deflation.release();
+        }
         let ending = self.ending();
         ending.local = Some(frame);
         ending.initiator.get_or_insert(initiator);

@@ -274,7 +274,8 @@ impl Connection {
     }
 
     /// When [`Connection::handle_timeout`] wants to be called. It may move later, as bytes arrive, without notice;
-    /// it moves earlier only by a call of `close`, `resume`, `poll_event` or `handle_timeout`.
+    /// it moves earlier only by a call of `close`, `resume`, `poll_event` or `handle_timeout`, and by what sends, where
+    /// permessage-deflate was agreed on.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Closed => None,

@@ -64,7 +64,7 @@ use crate::handshake::{ClientWindow, DeflateOffer, DeflateParams};
 ///
 /// `Config::max_message_size` and `max_streamed_size` count inflated bytes, and end the connection (1009) while the message
 /// is inflated: a small frame that stands for gigabytes never takes more memory than the limit. In the streaming mode a part
-/// has at most 64 KiB. The compressed bytes of a message may be twice the limit and 1 KiB. Bytes that are not DEFLATE data,
+/// has at most 64 KiB. The compressed bytes of a message may be twice the limit and 1 KiB, and 16 bytes for each fragment. Bytes that are not DEFLATE data,
 /// and a message that is cut off, end the connection with 1007 ([`ProtocolError::InvalidDeflate`]); RFC 7692 names no code,
 /// and 1007 is that for data that are not what they are said to be (RFC 6455, section 7.4.1).
 ///

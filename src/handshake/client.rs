@@ -210,8 +210,15 @@ impl ClientHandshake {
                 return Err(AnswerError::UnofferedExtension(name.to_owned()));
             }
             let answer = DeflateAnswer::from_extension(&extension);
-            // 5: the answer is to one of the offers, and does not say to which.
-            let params = answer.and_then(|answer| self.deflate.iter().find_map(|offer| offer.params(&answer)));
+            // 5: the answer is to one of the offers, and does not say to which. So each hint about ourselves is kept that
+            // may have been taken at its word (7.1.1.2, 7.1.2.2).
+            let params = answer.and_then(|answer| {
+                self.deflate.iter().filter_map(|offer| offer.params(&answer)).reduce(|mut all, one| {
+                    all.client_no_context_takeover |= one.client_no_context_takeover;
+                    all.client_max_window_bits = all.client_max_window_bits.min(one.client_max_window_bits);
+                    all
+                })
+            });
             match params {
                 Some(params) if agreed.is_none() => agreed = Some(params),
                 _ => return Err(AnswerError::Deflate(String::from_utf8_lossy(value).into_owned())),

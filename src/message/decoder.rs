@@ -241,7 +241,12 @@ impl Decoder {
         let limit = self.limit(limits);
         // What it is inflated to counts then, as it comes. Compressed it may be longer, if its sender gains nothing by it;
         // but an endless row of empty blocks has an end.
-        let most = if self.compressed { limit.saturating_mul(2).saturating_add(1024) } else { limit };
+        let most = if self.compressed {
+            // Each fragment may have been flushed.
+            limit.saturating_mul(2).saturating_add(1024 + 16 * u64::from(self.fragments))
+        } else {
+            limit
+        };
         self.size = self.size.saturating_add(header.payload_length);
         if self.size > most {
             return Err(ProtocolError::MessageTooBig { limit });

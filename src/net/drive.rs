@@ -81,8 +81,12 @@ fn read_and_deliver(
     on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
 ) {
     let mut budget = BUDGET;
+    // Compressed bytes may stand for many more.
+    let mut payload = 2 * BUDGET;
     loop {
-        deliver(connections, id, rx, verify.as_deref_mut(), on_event);
+        if !deliver(connections, id, rx, verify.as_deref_mut(), on_event, &mut payload) {
+            return;
+        }
         let Some(slot) = connections.slots.get_mut(id) else { return };
         if slot.ready.read_closed && slot.phase.owes_an_answer() {
             // Whoever hangs up while an answer is due, or is streamed, is told of here: nothing is read then.
@@ -122,16 +126,17 @@ fn read_and_deliver(
     }
 }
 
-/// Hands out all events of what has been read.
+/// Hands out the events of what has been read, up to `budget` bytes of payload. False: the rest is for the next turn.
 fn deliver(
     connections: &mut Connections,
     id: ConnId,
     rx: &mut RecvBuffer,
     verify: Option<&mut Verify>,
     on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
-) {
+    budget: &mut usize,
+) -> bool {
     let (now, draining) = (connections.now, connections.draining);
-    let Some(slot) = connections.slots.get_mut(id) else { return };
+    let Some(slot) = connections.slots.get_mut(id) else { return true };
     #[cfg(feature = "deflate")]
     let was_open = slot.phase.connection().is_some();
     let cause = match &mut slot.phase {
@@ -145,17 +150,30 @@ fn deliver(
         slot.ready.readable = false;
         rx.clear();
         connections.stats.unopened += 1;
-        return on_event(connections, id, Event::Closed(Closed::without_frames(cause)));
+        on_event(connections, id, Event::Closed(Closed::without_frames(cause)));
+        return true;
     }
     #[cfg(feature = "deflate")]
     if !was_open {
         connections.share_contexts(id);
     }
     while let Some(connection) = connections.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut()) {
-        let Some(event) = connection.poll_event(rx, now) else { return };
+        let Some(event) = connection.poll_event(rx, now) else { return true };
+        let bytes = match &event {
+            Event::Message(message) => message.as_bytes().len(),
+            Event::Part(part) => part.message.as_bytes().len(),
+            _ => 0,
+        };
         connections.count_event(&event);
         on_event(connections, id, event);
+        *budget = budget.saturating_sub(bytes);
+        if *budget == 0 {
+            rx.release();
+            connections.mark_ready(id);
+            return false;
+        }
     }
+    true
 }
 
 /// The server's side before the upgrade. Answers the cause when it has come to its end.

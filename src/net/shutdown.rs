@@ -62,7 +62,8 @@ impl EventLoop {
     pub fn is_drained(&self) -> bool {
         let connections = &self.connections;
         let mut phases = connections.slots.ids().filter_map(|id| Some(&connections.slots.get(id)?.phase));
-        self.shutdown.is_some() && !phases.any(|phase| matches!(phase, Phase::Open(_) | Phase::Opening(_)))
+        self.shutdown.is_some()
+            && !phases.any(|phase| matches!(phase, Phase::Open(_) | Phase::Opening(_) | Phase::Over(Some(_))))
     }
 
     /// Goes down gracefully: accepts no more, closes all connections with 1001 (each at a random moment within `over`,

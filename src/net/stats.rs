@@ -20,7 +20,8 @@ pub struct Stats {
     pub accept_errors: u64,
     /// The operating system's number of the last of them.
     pub last_accept_error: Option<i32>,
-    /// Opening handshakes that were completed, as server and as client.
+    /// Opening handshakes that were completed, as server and as client, and open connections that were adopted or taken
+    /// over.
     pub opened: u64,
     /// Connections that ended before they were open, plain HTTP included.
     pub unopened: u64,

@@ -220,12 +220,13 @@ impl Hub {
     /// connections; what is left has the loop come back without waiting.
     fn carry_out_commands(&mut self) {
         let mut budget = self.handle_capacity;
+        let mut delivery = Delivery::default();
         while budget > 0 {
             let Ok(command) = self.commands.try_recv() else { break };
             budget -= 1;
             let connections = self.event_loop.connections();
             match command {
-                Command::Emit(operation) => self.handle_delivery += self.house.emit(&operation, connections),
+                Command::Emit(operation) => delivery += self.house.emit(&operation, connections),
                 Command::Join(id, room) => self.house.rooms.join_or_tell(id, &room),
                 Command::Leave(id, room) => _ = self.house.rooms.leave(id, &room),
                 Command::Close(id, code, reason) => connections.close(id, code, &reason),
@@ -235,9 +236,11 @@ impl Hub {
         if budget == 0 && self.handle_capacity > 0 {
             self.event_loop.handle().wake();
         }
-        if budget < self.handle_capacity {
+        // Who did not take something is known by their full queue: it stays full until the next turn begins.
+        if budget < self.handle_capacity && delivery.dropped == 0 {
             self.event_loop.flush();
         }
+        self.handle_delivery += delivery;
     }
 }
 

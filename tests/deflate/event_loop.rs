@@ -222,3 +222,24 @@ fn a_bomb_is_refused() {
     world.until(|world| world.closed.len() == 2);
     assert!(world.closed.iter().any(|(_, cause)| cause == "Failed(MessageTooBig { limit: 1048576 })"));
 }
+
+#[test]
+fn what_little_stands_for_is_handed_out_over_several_turns() {
+    let mut world = World::new(with(deflate(false)), &[with(deflate(false))]);
+    let client = world.clients[0];
+    for _ in 0..8 {
+        let _ = world.event_loop.connections().send(client, &vec![0; 3 << 19]).unwrap();
+    }
+    let (mut served, mut most) = (0, 0);
+    let begin = Instant::now();
+    while served < 8 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{served} of 8 came");
+        let mut heard = 0;
+        let count = |_: &mut wireroom::Connections, id, event: Event<'_>| {
+            heard += u32::from(id != client && matches!(event, Event::Message(_)));
+        };
+        world.event_loop.turn(Some(Duration::from_millis(20)), count).unwrap();
+        (served, most) = (served + heard, most.max(heard));
+    }
+    assert!(most <= 2, "{most} messages of 1.5 MiB in one turn, while all others wait");
+}

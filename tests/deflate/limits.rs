@@ -1,7 +1,7 @@
 //! What a small message may become, and what memory that takes.
 
 use flate2::{Compress, Compression, FlushCompress};
-use wireroom::{Config, Connection, Event, RecvBuffer};
+use wireroom::{Config, Connection, Event, Kind, RecvBuffer};
 
 use crate::support::*;
 
@@ -219,4 +219,17 @@ fn a_message_taken_in_small_reads_needs_its_size_and_little_more() {
     }
     assert!(heard.as_deref() == Some(text.as_str()));
     assert!(rx.capacity() <= 2 * text.len() + 8192, "{} bytes", rx.capacity());
+}
+
+#[test]
+fn a_message_in_many_small_fragments_may_be_as_long_as_another() {
+    let mut writer = endpoint(Role::Client, compressing(6), takeover());
+    for _ in 0..1000 {
+        let _ = writer.connection.writer(Kind::Binary).unwrap().write(b"x").unwrap();
+    }
+    let _ = writer.connection.writer(Kind::Binary).unwrap().finish().unwrap();
+    let bytes = writer.flush();
+    let mut end = endpoint(Role::Server, limited(1000, false), takeover());
+    end.receive(&bytes);
+    assert_eq!(end.take_seen(), [Seen::Binary(vec![b'x'; 1000])], "{} bytes", bytes.len());
 }

@@ -219,6 +219,26 @@ fn a_handle_does_the_same_from_another_thread() {
 }
 
 #[test]
+fn whoever_missed_what_a_handle_sent_is_known_by_a_full_queue() {
+    let mut stage = Stage::new(2);
+    let handle = stage.hub.handle();
+    let id = stage.ids[0];
+    let limit = Config::default().max_send_buffer();
+    let large = wireroom::PreparedMessage::new(&*vec![0; limit]);
+    handle.to(id).emit(large).expect("room in the queue");
+    handle.to(id).emit("missed").expect("room in the queue");
+    let mut delivery = Delivery::default();
+    while delivery.dropped == 0 {
+        stage.hub.turn(Some(PATIENCE), |_, _| {}).expect("a turn");
+        delivery += stage.hub.take_handle_delivery();
+    }
+    // Its socket takes much of that at once, but not before the next turn.
+    let mut io = stage.hub.io();
+    let full = |id| io.connections().buffered_amount(id) >= limit;
+    assert_eq!(stage.ids.iter().copied().map(full).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
 fn a_handle_is_refused_when_its_queue_is_full_and_when_the_hub_is_gone() {
     let config = HubConfig { handle_capacity: 2, presence_capacity: 4, ..HubConfig::default() };
     let mut stage = Stage::with_config(1, config);

@@ -7,12 +7,12 @@
 //   talk.js      a conversation's lines, in order          dom.js       making elements
 
 import { Composer, wellFormed } from "./composer.js";
-import { $, closeWords, named, plural, say } from "./dom.js";
+import { $, aside, closeWords, named, plural, say } from "./dom.js";
 import { Log } from "./log.js";
 import { kept } from "./pending.js";
 import { Places } from "./places.js";
 import { Session } from "./protocol.js";
-import { EVERYONE, roomKey } from "./talk.js";
+import { EVERYONE, KEPT, roomKey } from "./talk.js";
 import { Wire } from "./wire.js";
 
 const IDLE = 300_000; // milliseconds without a touch of keyboard or pointer
@@ -75,7 +75,9 @@ const view = {
       log.added(lines, said);
       drawTyping();
     }
-    if ((talk.key !== current || log.atEnd) && talk.trim()) redraw(talk);
+    // Who reads further up keeps the place, within reason.
+    const mayTrim = talk.key !== current || log.atEnd || document.hidden || talk.lines.length > 4 * KEPT;
+    if (mayTrim && talk.trim()) redraw(talk);
     if (said || talk.key === current) draw();
   },
   redraw,
@@ -209,7 +211,7 @@ function people(names) {
   const words = shown.flatMap((name, at) => {
     const idle = session.people.get(name) === true;
     const one = named(name === session.me ? "you" : name, idle ? "idle" : "");
-    if (idle) one.title = "idle";
+    if (idle) one.append(aside(" (idle)"));
     return at ? [", ", one] : [one];
   });
   return shown.length < names.length ? [...words, ` and ${(names.length - shown.length).toLocaleString()} more`] : words;

@@ -62,6 +62,16 @@ export class Pending {
     return this.#entries.has(id);
   }
 
+  /** The text that waits under this id. */
+  text(id) {
+    return this.#entries.get(id)?.text;
+  }
+
+  /** A person has gone: who comes next under that name may be somebody else, so what waits for them is not sent unasked. */
+  strand(name) {
+    for (const { id, state } of this.of("whisper", name)) if (state === "pending") this.fail(id, `${name} went out.`);
+  }
+
   /** Something is with the server that it has not answered. */
   get underWay() {
     return this.#underWay.size > 0;

@@ -242,7 +242,10 @@ export class Session {
       if (retry === undefined) this.pending.fail(id, message);
       else this.pending.hold(id, retry, code === "rate", message);
     } else if (retry !== undefined) {
-      this.#askAgain(talk, retry);
+      if (talk) this.#askAgain(talk, retry);
+      else setTimeout(() => this.welcomed && this.#send({ type: "idle", idle: this.#idle }), retry + 250);
+    } else if (code === "already_in") {
+      // Asked twice: the answer to the first is on its way.
     } else {
       if (talk?.asked.join) {
         this.#wanted.delete(room);
@@ -282,12 +285,17 @@ export class Session {
 
   /** Whether it is mine: by its name, or because it waits here still (and now no longer does). */
   claim(message) {
-    const waited = this.pending.settle(message.id) !== null;
+    // By the text too: others have seen the ids of messages to them, and may write under the same.
+    const waited = this.pending.text(message.id) === message.text && this.pending.settle(message.id) !== null;
     return { ...message, mine: waited || message.from === this.me };
   }
 
   left(talk) {
     this.#left(talk);
+  }
+
+  leaveAgain(room) {
+    this.#send({ type: "leave", room });
   }
 
   #placeOf({ kind, to }) {

@@ -12,7 +12,10 @@ export const byName = (a, b) => compare(a.name, b.name);
 export const received = {
   joined(session, { room, people }, view) {
     const talk = session.talks.get(roomKey(room));
-    if (!talk || !session.wants(room)) return;
+    if (!talk || !session.wants(room)) {
+      session.leaveAgain(room); // given up while the answer was on its way
+      return;
+    }
     const first = talk.have === null && !talk.lines.length;
     // The page of history that follows a join answers the same question as one that is asked for.
     talk.asked = { newer: { type: "history", room, ...(talk.have === null ? {} : { after: talk.have }) } };
@@ -34,8 +37,9 @@ export const received = {
   left(session, { room, name }, view) {
     const talk = session.talks.get(roomKey(room));
     if (!talk) return;
-    if (name === session.me) session.left(talk);
-    else if (talk.people.delete(name)) view.added(talk, talk.note(" went out.", name));
+    if (name === session.me) {
+      if (!session.wants(room)) session.left(talk); // else it is being joined again
+    } else if (talk.people.delete(name)) view.added(talk, talk.note(" went out.", name));
     talk.typing.delete(name);
     view.places();
   },
@@ -89,6 +93,7 @@ export const received = {
   },
   gone(session, { name }, view) {
     if (!session.people.delete(name)) return;
+    session.pending.strand(name);
     for (const talk of session.talks.values()) {
       talk.typing.delete(name);
       if (talk.people.delete(name)) view.added(talk, talk.note(" went out.", name));

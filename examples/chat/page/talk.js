@@ -5,7 +5,7 @@
 // server says there is no more, then every message that is said does. A message that is said while pages are still
 // coming takes its place in the order, but does not move `have` over the gap before it.
 
-const KEPT = 5000; // lines of one conversation; older ones go, and come back when somebody scrolls to them
+export const KEPT = 5000; // lines of one conversation; older ones go, and come back when somebody scrolls to them
 const PAGES = 60; // of history after a lost connection; who missed more starts from the latest page
 
 export const roomKey = (room) => `room:${room}`;

@@ -108,7 +108,7 @@ export class Wire {
       element("h3", "", "How the accept is computed"),
       element("ol", "steps",
         step("The key: 16 random bytes of the browser, in Base64", code(key)),
-        step("Behind it, the GUID that only a WebSocket server adds", code(key + guid)),
+        step("Behind it, the GUID that both sides know from RFC 6455", code(key + guid)),
         step("SHA-1 of that, in hexadecimal", code(sha1.replace(/..(?=.)/g, "$& "))),
         step("Those 20 bytes in Base64: Sec-WebSocket-Accept", code(accept), check)),
       element("h3", "", "The response"), element("pre", "", response.trim()),

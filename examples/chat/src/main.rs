@@ -105,6 +105,12 @@ fn listen(event_loop: &mut EventLoop, listen: SocketAddr, port: Rc<Port>) -> Res
     if address.ip().is_loopback() {
         origins.push(format!("http://localhost:{}", address.port()));
     }
+    // An origin leaves out its scheme's own port (RFC 6454, section 4).
+    if address.port() == 80 {
+        for origin in &mut origins {
+            origin.truncate(origin.len() - ":80".len());
+        }
+    }
     port.set_own_origins(origins);
     Ok(address)
 }

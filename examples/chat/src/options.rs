@@ -12,7 +12,7 @@ usage: wireroom-chat [OPTION]...
   --database FILE         where the history is kept (default wireroom-chat.db; :memory: forgets it at the end);
                           one server for each file
   --allow-origin ORIGIN   lets pages of this origin in, beside the server's own (repeatable); needed behind a proxy,
-                          and for pages that reach the server under a name
+                          for pages that reach the server under a name, and when it listens on all addresses
   --log LEVEL             off, error, warn, info (default) or debug, on standard error
   --rate N                messages a second that one connection may send to others, four times as many at once
                           (default 5; 0 is no limit)

@@ -10,7 +10,7 @@ use wireroom::{CloseCode, ConnId, ConnMap, Delivery, Hub, Io, SendError, Socket,
 
 use crate::{
     MAX_SEND_BUFFER, REPLACED,
-    limits::{Bucket, CONTROL, FLOOD, Rate, check_name, check_secret, same_secret},
+    limits::{Bucket, CONTROL, FLOOD, MAX_ROOMS_EACH, Rate, check_name, check_secret, same_secret},
     messages::{Code, FromServer, Present, Refusal},
 };
 
@@ -139,7 +139,12 @@ impl People {
 
     /// Takes an older connection of the same person out, and gives the rooms it was in. Nobody is told of it.
     fn replace(&mut self, socket: &mut Socket<'_>, other: ConnId) -> Vec<String> {
-        let Some(person) = self.guests.remove(other).and_then(|guest| guest.person) else { return Vec::new() };
+        let Some(mut replaced) = self.guests.remove(other) else { return Vec::new() };
+        let Some(person) = replaced.person.take() else { return Vec::new() };
+        // Nobody gets round the rates by coming in anew.
+        if let Some(guest) = self.guests.get_mut(socket.id()) {
+            (guest.talk, guest.control) = (replaced.talk, replaced.control);
+        }
         let io = socket.io();
         let mut owed = person.owed;
         owed.extend(io.rooms().rooms_of(other).filter(|room| *room != ROOM).map(str::to_owned));
@@ -148,6 +153,11 @@ impl People {
         }
         io.leave(other, ROOM);
         io.connections().close(other, REPLACED, "replaced");
+        // No more than one can be in: the oldest are left now.
+        let over = owed.len().saturating_sub(MAX_ROOMS_EACH);
+        for room in owed.drain(..over) {
+            self.tell_room(socket, &room, &FromServer::Left { room: &room, name: &person.name });
+        }
         if person.idle {
             self.tell_others(socket, &FromServer::Presence { name: &person.name, idle: false });
         }

@@ -143,7 +143,8 @@ impl Deflation {
         true
     }
 
-    fn release(&mut self) {
+    /// The next message begins with an empty window.
+    pub(crate) fn release(&mut self) {
         if let (Some(mut compressor), Some(pool)) = (self.compressor.take(), &self.pool) {
             compressor.stale = true;
             pool.put_compressor(compressor);
@@ -207,7 +208,8 @@ impl Compressor {
             self.compress.compress_vec(payload, out, FlushCompress::Sync)?;
             payload = &payload[(self.compress.total_in() - before) as usize..];
             // zlib's manual, on deflate(): the flush is complete when room is left.
-            if out.len() < out.capacity() {
+            // Of more than 4 GiB zlib takes a part at a time.
+            if payload.is_empty() && out.len() < out.capacity() {
                 return Ok(());
             }
             out.reserve((payload.len() / 2).max(ROOM));

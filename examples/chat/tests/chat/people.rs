@@ -79,6 +79,22 @@ fn the_same_secret_takes_the_place() {
     bob.has_nothing();
 }
 
+#[test]
+fn coming_in_anew_does_not_get_round_the_rate() {
+    let server = Server::start(&["--rate", "1"]);
+    let shout = |ann: &mut Client, n: u32| {
+        ann.send(json!({"type": "shout", "id": format!("shout-{n:03}"), "text": "again"}));
+        ann.message()["type"] == "ack"
+    };
+    let mut ann = server.person("Ann");
+    while shout(&mut ann, 1) {}
+    let mut again = server.connect("/ws");
+    hello(&mut again, "Ann", SECRET);
+    again.expect("welcome");
+    let shouted = (0..4).filter(|n| shout(&mut again, *n)).count();
+    assert!(shouted < 4, "a burst of four was given anew");
+}
+
 /// Ten seconds: the only test here that waits for a deadline, and it looks at all of them.
 #[test]
 fn deadlines_of_those_who_say_nothing_and_of_rooms_not_joined_again() {
