@@ -211,8 +211,7 @@ function people(names) {
   const words = shown.flatMap((name, at) => {
     const idle = session.people.get(name) === true;
     const one = named(name === session.me ? "you" : name, idle ? "idle" : "");
-    if (idle) one.append(aside(" (idle)"));
-    return at ? [", ", one] : [one];
+    return [...(at ? [", "] : []), one, ...(idle ? [aside(" (idle)")] : [])];
   });
   return shown.length < names.length ? [...words, ` and ${(names.length - shown.length).toLocaleString()} more`] : words;
 }
