@@ -93,6 +93,12 @@ pub enum SendError {
         /// `Config::max_send_buffer`.
         limit: usize,
     },
+    /// So many messages wait that no more are taken, however small they are; as [`SendError::BufferFull`].
+    #[error("{limit} messages wait already")]
+    QueueFull {
+        /// `Config::max_send_messages`.
+        limit: u32,
+    },
     /// The payload of a Ping or Pong is above 125 bytes (5.5).
     #[error("a control frame holds at most 125 bytes, not {0} (RFC 6455 section 5.5)")]
     LongControlFrame(usize),

@@ -70,7 +70,7 @@ pub use buffer::{RecvBuffer, SendQueue};
 pub use connection::PermessageDeflate;
 pub use connection::{
     Cause, Closed, Config, ConfigBuilder, Connection, Deadline, Direction, Event, Initiator, MaskingKeys,
-    MessageWriter, SendStatus, Transport, WatchedFrame,
+    MessageWriter, SendStatus, SlowConsumer, Transport, WatchedFrame,
 };
 pub use error::{ConfigError, ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame};

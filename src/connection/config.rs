@@ -4,6 +4,7 @@ use std::time::Duration;
 
 #[cfg(feature = "deflate")]
 use super::PermessageDeflate;
+use super::SlowConsumer;
 use crate::{error::ConfigError, http, message::decoder};
 
 /// The longest time that can be configured: timers count milliseconds in 32 bits.
@@ -87,8 +88,17 @@ settings! {
     /// Messages arrive in parts, as [`Event::Part`](crate::Event::Part). Default off.
     streaming: bool = false, |_, _| true, "either";
     /// Bytes that may wait to be sent. A message is taken whole while fewer wait; otherwise `send` answers
-    /// [`SendError::BufferFull`](crate::SendError::BufferFull). Default 16 MiB.
-    max_send_buffer: usize = 16 << 20, |config, n| n >= config.high_water_mark, "at least high_water_mark";
+    /// [`SendError::BufferFull`](crate::SendError::BufferFull), or `slow_consumer` decides. Default 1 MiB.
+    max_send_buffer: usize = 1 << 20, |config, n| n >= config.high_water_mark, "at least high_water_mark";
+    /// Messages that may wait to be sent, however small: the same as for `max_send_buffer` happens at the limit, with
+    /// [`SendError::QueueFull`](crate::SendError::QueueFull). Default 65,536.
+    max_send_messages: u32 = 65_536, |_, n| n > 0, "at least 1";
+    /// What happens to a message for a peer that reads too slowly, once `max_send_buffer` bytes or `max_send_messages`
+    /// messages wait. A message can say otherwise for itself. Default [`SlowConsumer::Refuse`].
+    slow_consumer: SlowConsumer = SlowConsumer::Refuse, |_, _| true, "any";
+    /// Each connection counts what passes; see [`Connection::stats`](crate::Connection::stats). Default off: an idle
+    /// connection is small.
+    statistics: bool = false, |_, _| true, "either";
     /// Above so many waiting bytes `send` answers [`SendStatus::Backpressure`](crate::SendStatus::Backpressure). When so
     /// many of them were sent in answer to this peer (while one of its events was handled), nothing more is read from it.
     /// Default 256 KiB.
@@ -122,6 +132,14 @@ settings! {
     max_response_body: usize = 64 << 10, |_, n| n <= u32::MAX as usize, "below 4 GiB";
     /// Plain HTTP requests on one connection before it is closed. Default 1,000.
     max_requests: u32 = 1_000, |_, n| n > 0, "at least 1";
+    /// Connections that one listener holds at once, in any phase: one more is answered 503. Default 100,000, which is beyond
+    /// most systems' limits on open files.
+    max_connections: usize = 100_000, |_, n| n > 0, "at least 1";
+    /// The same from one address (of IPv6 its /64, which one host may have whole): one more is answered 429. `None`, the
+    /// default, does not count: behind a proxy all come from one address.
+    max_connections_per_address: Option<usize> = None, |_, n| n != Some(0), "at least 1";
+    /// Connections that one listener accepts in one turn; the others are served in between. Default 128.
+    accept_budget: usize = 128, |_, n| n > 0, "at least 1";
     /// Compression of messages by permessage-deflate (RFC 7692), where the peer agrees to it. `None`: none is offered, and
     /// every offer is declined. Default `None`.
     #[cfg(feature = "deflate")]

@@ -41,6 +41,7 @@ mod masking_keys;
 #[cfg(feature = "deflate")]
 mod permessage_deflate;
 mod send;
+mod slow_consumer;
 mod timers;
 mod watch;
 
@@ -61,6 +62,7 @@ pub use masking_keys::MaskingKeys;
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use permessage_deflate::PermessageDeflate;
 pub use send::{MessageWriter, SendStatus};
+pub use slow_consumer::SlowConsumer;
 pub use watch::{Direction, WatchedFrame};
 
 use crate::{
