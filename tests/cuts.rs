@@ -9,100 +9,17 @@ mod common;
 
 use std::sync::Arc;
 
-use bytes::BufMut;
-use common::{KEY, ROLES, Role, Seen, close_payload, config, connection_with, frame, header, masked};
+use common::{KEY, ROLES, Role, Seen, any_cut::Reader, close_payload, config, frame, header, masked};
 use proptest::{
     collection::vec,
     prelude::*,
     sample::{Index, select},
     test_runner::TestCaseError,
 };
-use wireroom::{CloseCode, Config, Kind, RecvBuffer, Transport, handshake::Extensions};
+use wireroom::{Config, Kind};
 
 /// Conversations per role and mode.
 const CONVERSATIONS: u32 = 10_000;
-
-/// What one endpoint did with the bytes.
-#[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    seen: Vec<Seen>,
-    sent: Vec<u8>,
-    transport: Transport,
-}
-
-#[cfg(not(feature = "deflate"))]
-fn extensions(_: &Config) -> Extensions {
-    Extensions::none()
-}
-
-/// What the configuration asks for was agreed on.
-#[cfg(feature = "deflate")]
-fn extensions(config: &Config) -> Extensions {
-    let deflate = config.permessage_deflate();
-    deflate.map(|deflate| Extensions::none().with_deflate(deflate.terms())).unwrap_or_default()
-}
-
-/// An endpoint of role `role` reads `bytes`, cut at each of `cuts`, then the end of the stream.
-fn events_of(bytes: &[u8], cuts: &[usize], role: Role, config: &Arc<Config>, closing: bool) -> Outcome {
-    let now = common::start();
-    let mut connection = connection_with(role, config.clone(), extensions(config), now);
-    let mut rx = RecvBuffer::new();
-    let mut outcome = Outcome { seen: Vec::new(), sent: Vec::new(), transport: Transport::Open };
-    if closing {
-        connection.close(CloseCode::GOING_AWAY, "bye", now);
-    }
-    let ends = cuts.iter().copied().chain([bytes.len()]);
-    let mut start = 0;
-    for (end, eof) in ends.map(|end| (end, false)).chain([(bytes.len(), true)]) {
-        rx.extend(&bytes[start..end]);
-        start = end;
-        if eof {
-            connection.handle_eof();
-        }
-        loop {
-            while let Some(event) = connection.poll_event(&mut rx, now) {
-                outcome.seen.push(event.into());
-            }
-            outcome.sent.put(connection.transmit());
-            if !connection.wants_poll() {
-                break;
-            }
-        }
-    }
-    outcome.transport = connection.transport();
-    outcome
-}
-
-/// Parts are cut where the bytes were: adjacent ones become one. What was handed out of a text before the bytes that
-/// are not UTF-8 is as long as the reads made it, so there it does not count; nor does what was inflated before data that
-/// are broken, or too much.
-fn join_parts(mut outcome: Outcome, config: &Config) -> Outcome {
-    let mut joined: Vec<Seen> = Vec::new();
-    for seen in outcome.seen {
-        match (joined.last_mut(), seen) {
-            (
-                Some(Seen::Part { kind, bytes, last: last @ false, .. }),
-                Seen::Part { kind: next, bytes: more, first, last: ends },
-            ) => {
-                assert!(!first && *kind == next, "a part that does not continue its message");
-                bytes.extend(more);
-                *last = ends;
-            }
-            (_, seen) => joined.push(seen),
-        }
-    }
-    if let [.., part, Seen::Closed(ending)] = &mut joined[..]
-        && (ending.cause == "Failed(InvalidUtf8)"
-            || ending.cause == "Failed(InvalidDeflate)"
-            || (extensions(config).deflate().is_some() && ending.cause.starts_with("Failed(MessageTooBig")))
-        && matches!(part, Seen::Part { last: false, .. })
-    {
-        let at = joined.len() - 2;
-        joined.remove(at);
-    }
-    outcome.seen = joined;
-    outcome
-}
 
 /// One thing that a peer puts on the wire.
 #[derive(Clone, Debug)]
@@ -293,14 +210,7 @@ fn same_for_any_cut(
     }
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.sort_unstable();
-    let every_byte: Vec<usize> = (1..bytes.len()).collect();
-    let join_parts = |outcome| join_parts(outcome, config);
-    let whole = join_parts(events_of(&bytes, &[], role, config, closing));
-    let closed = whole.seen.iter().filter(|seen| matches!(seen, Seen::Closed(_))).count();
-    prop_assert!(closed == 1 && matches!(whole.seen.last(), Some(Seen::Closed(_))), "one Closed: {:?}", whole);
-    prop_assert_eq!(whole.transport, Transport::Close);
-    prop_assert_eq!(&join_parts(events_of(&bytes, &cuts, role, config, closing)), &whole, "cut at {:?}", cuts);
-    prop_assert_eq!(&join_parts(events_of(&bytes, &every_byte, role, config, closing)), &whole, "byte by byte");
+    Reader { role, config: config.clone(), closing }.same_for_any_cut(&bytes, &cuts);
     Ok(())
 }
 
@@ -500,7 +410,7 @@ fn what_a_correct_peer_says_arrives_for_any_cut() {
             }
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
             cuts.sort_unstable();
-            let outcome = events_of(&bytes, &cuts, role, &config, false);
+            let outcome = Reader { role, config: config.clone(), closing: false }.read(&bytes, &cuts);
             let (closed, seen) = outcome.seen.split_last().expect("a Closed");
             prop_assert_eq!(seen, heard(&pieces));
             prop_assert!(matches!(closed, Seen::Closed(ending) if ending.cause == "Eof"), "{:?}", closed);
@@ -523,7 +433,8 @@ fn long_frames_arrive_for_any_cut_of_their_header() {
             let bytes = frame(role.peer(), 0x82, &payload);
             let head = header(role.peer(), 0x82, length as u64).len();
             for cut in 1..head + 6 {
-                let outcome = events_of(&bytes, &[cut, bytes.len() - 1], role, &Arc::default(), false);
+                let reader = Reader { role, config: Arc::default(), closing: false };
+                let outcome = reader.read(&bytes, &[cut, bytes.len() - 1]);
                 assert_eq!(outcome.seen[1], Seen::Binary(payload.clone()), "{role:?}, {length} bytes, cut at {cut}");
             }
         }

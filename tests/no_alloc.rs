@@ -246,6 +246,29 @@ fn a_prepared_message_to_many_queues_allocates_nothing_per_member() {
     }
 }
 
+/// Several broadcasts of one turn, with storage lent as the loop lends it.
+#[test]
+fn several_broadcasts_before_a_write_allocate_nothing_per_member() {
+    const MEMBERS: usize = 20;
+    let messages = ["one", "two", "three"].map(PreparedMessage::new);
+    let mut members: Vec<_> =
+        (0..MEMBERS).map(|_| common::connection(Role::Server, Config::default(), common::start())).collect();
+    let mut turn = || {
+        for message in &messages {
+            for member in &mut members {
+                let _ = member.send_prepared(message).unwrap();
+            }
+        }
+        for member in &mut members {
+            assert_eq!(drain(member), 5 + 5 + 7);
+        }
+    };
+    turn();
+    let warm = allocations(|| (0..MESSAGES).for_each(|_| turn()));
+    println!("Server, three broadcasts a turn: {warm} allocations in {MESSAGES} turns of {MEMBERS} members");
+    assert_eq!(warm, 0);
+}
+
 #[test]
 fn shared_bytes_are_sent_by_reference() {
     let mut connection = common::connection(Role::Server, Config::default(), common::start());

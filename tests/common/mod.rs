@@ -6,6 +6,8 @@
 #![allow(unreachable_pub)]
 #![allow(clippy::disallowed_methods)] // the virtual clock has to start somewhere
 
+pub mod any_cut;
+
 use std::{
     collections::VecDeque,
     io::IoSlice,

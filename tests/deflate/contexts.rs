@@ -130,6 +130,20 @@ fn a_pool_is_bounded_and_gets_the_contexts_of_those_who_leave() {
     assert_eq!(spare(&pool), (3, 15));
 }
 
+/// Nothing is compressed behind our Close, and the peer may take its time to answer.
+#[test]
+fn the_compressor_is_given_up_with_the_close() {
+    let pool = DeflatePool::new();
+    let mut endpoint = pooled(compressing(1), takeover(), &pool);
+    let _ = endpoint.send("Hello, Hello, Hello").unwrap();
+    endpoint.receive_frame(0xc1, &compressed(b"Hello"));
+    assert_eq!(spare(&pool), (0, 0));
+    endpoint.connection.close(wireroom::CloseCode::GOING_AWAY, "", endpoint.now);
+    assert_eq!(spare(&pool), (1, 0), "what the peer still says has to be read");
+    endpoint.receive_frame(0xc1, &compressed(b"Hello"));
+    assert_eq!(endpoint.take_seen(), [Seen::Text("Hello".into()), Seen::Text("Hello".into())]);
+}
+
 #[test]
 fn an_idle_compressor_is_given_up_and_the_next_message_is_read_all_the_same() {
     let deflate = PermessageDeflate {
