@@ -2,6 +2,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The map of the house names floors that this build may leave out.
+#![cfg_attr(not(feature = "rooms"), allow(rustdoc::broken_intra_doc_links))]
 //! Raw RFC 6455 WebSocket: the opening handshake, the frames, the closing handshake and the event loop, written to be
 //! read, with a thin layer of rooms on top that shows what Socket.IO abstracts away.
 //!
