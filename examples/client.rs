@@ -3,8 +3,11 @@
 //!
 //! `cargo run --release --example client -- ws://127.0.0.1:9001/ --message hello`
 
+mod deflate;
+
 use std::{error::Error, net::ToSocketAddrs, time::Duration};
 
+use deflate::DeflateFlags;
 use lexopt::prelude::*;
 use wireroom::{Cause, CloseCode, Config, Event, EventLoop, Message, handshake::ClientRequest};
 
@@ -21,7 +24,7 @@ fn main() {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let (mut url, mut message, mut subprotocols) = (None, None, Vec::new());
-    let mut config = Config::builder();
+    let (mut config, mut deflate) = (Config::builder(), DeflateFlags::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -34,8 +37,14 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("keepalive-interval") => config = config.keepalive_interval(Some(seconds(&mut arguments)?)),
             Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
             Short('h') | Long("help") => {
-                println!("{USAGE}");
+                println!("{USAGE}\n{}", deflate::USAGE);
                 return Ok(());
+            }
+            Long(name) => {
+                let name = name.to_owned();
+                deflate
+                    .take(&name, &mut arguments)
+                    .map_err(|error| format!("{error}\n\n{USAGE}\n{}", deflate::USAGE))?;
             }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
@@ -50,11 +59,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     let resolved = (request.host(), request.port()).to_socket_addrs()?.next();
     let address = resolved.ok_or_else(|| format!("{} has no address", request.host()))?;
     let mut event_loop = EventLoop::new()?;
-    event_loop.connect(address, request, config.build()?)?;
+    event_loop.connect(address, request, deflate.apply(config)?.build()?)?;
 
-    // 2. Turn until the one connection has closed.
+    // 2. Turn until the one connection is gone: behind its end it lingers, so that the server gets our Close.
     let mut end = None;
-    while end.is_none() {
+    while !event_loop.connections().is_empty() {
         event_loop.turn(None, |connections, id, event| match event {
             Event::Open => {
                 if let Some(text) = &message {

@@ -5,23 +5,32 @@
 //! `cargo run --release --example echo -- --listen 127.0.0.1:9001`, and for compression
 //! `cargo run --release --example echo --features deflate -- --deflate`
 
+#![allow(clippy::disallowed_methods)] // an example has a clock
+
 mod deflate;
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{
+    error::Error,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use deflate::DeflateFlags;
 use lexopt::prelude::*;
 use wireroom::{
-    Config, ConnId, ConnMap, Connections, Event, EventLoop, Part, PreparedMessage, SendError, handshake::Verdict,
-    http::Request,
+    CloseCode, Config, ConnId, ConnMap, Connections, Event, EventLoop, Part, PreparedMessage, SendError, SlowConsumer,
+    handshake::Verdict, http::Request,
 };
 
 const USAGE: &str = "\
 usage: echo [--listen ADDRESS] [--max-message-size BYTES] [--handshake-timeout SECONDS] [--close-timeout SECONDS]
             [--keepalive-interval SECONDS] [--keepalive-timeout SECONDS] [--allow-origin ORIGIN]... [--subprotocol NAME]...
-            [--streaming]
+            [--streaming] [--max-fragments COUNT] [--max-send-buffer BYTES] [--max-send-messages COUNT]
+            [--slow-consumer refuse|close|drop-newest|drop-oldest] [--latest] [--max-connections COUNT]
+            [--max-connections-per-address COUNT] [--accept-budget COUNT] [--stats SECONDS]
 
-Any Origin is accepted unless --allow-origin names some; `null` can be named too.";
+Any Origin is accepted unless --allow-origin names some; `null` can be named too. --latest: of what waits for a slow
+member of /broadcast only the latest is kept. --stats prints what the loop has counted to standard error, every so often.";
 
 fn main() {
     if let Err(error) = run() {
@@ -34,6 +43,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut listen: SocketAddr = ([127, 0, 0, 1], 9001).into();
     let mut config = Config::builder();
     let (mut origins, mut subprotocols, mut deflate) = (Vec::new(), Vec::new(), DeflateFlags::default());
+    let (mut latest, mut stats_every) = (false, None);
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -45,6 +55,17 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
             Long("allow-origin") => origins.push(arguments.value()?.string()?),
             Long("streaming") => config = config.streaming(true),
+            Long("max-fragments") => config = config.max_fragments(arguments.value()?.parse()?),
+            Long("max-send-buffer") => config = config.max_send_buffer(arguments.value()?.parse()?),
+            Long("max-send-messages") => config = config.max_send_messages(arguments.value()?.parse()?),
+            Long("slow-consumer") => config = config.slow_consumer(arguments.value()?.parse_with(slow_consumer)?),
+            Long("max-connections") => config = config.max_connections(arguments.value()?.parse()?),
+            Long("max-connections-per-address") => {
+                config = config.max_connections_per_address(Some(arguments.value()?.parse()?));
+            }
+            Long("accept-budget") => config = config.accept_budget(arguments.value()?.parse()?),
+            Long("latest") => latest = true,
+            Long("stats") => stats_every = Some(seconds(&mut arguments)?),
             Long("subprotocol") => subprotocols.push(arguments.value()?.string()?),
             Short('h') | Long("help") => {
                 println!("{USAGE}\n{}", deflate::USAGE);
@@ -84,13 +105,15 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     // 2. Turn for ever. What is queued in a turn leaves at its end, in one write per connection.
     let mut broadcast = Vec::new();
+    let mut told = Instant::now();
     loop {
-        event_loop.turn(None, |connections, id, event| match event {
+        event_loop.turn(stats_every, |connections, id, event| match event {
             Event::Open if wants_broadcast.borrow().get(id).is_some() => broadcast.push(id),
             Event::Message(message) if wants_broadcast.borrow().get(id).is_some() => {
                 let message = PreparedMessage::new(message);
+                let message = if latest { message.latest_of("broadcast") } else { message };
                 for member in &broadcast {
-                    // One that does not keep up misses messages: that is this server's policy.
+                    // What one misses that does not keep up is a matter of --slow-consumer and --latest.
                     let _ = connections.send_prepared(*member, &message);
                 }
             }
@@ -102,6 +125,20 @@ fn run() -> Result<(), Box<dyn Error>> {
             }
             _ => {}
         })?;
+        if stats_every.is_some_and(|every| told.elapsed() >= every) {
+            eprintln!("stats: {:?}", event_loop.connections().stats());
+            told = Instant::now();
+        }
+    }
+}
+
+fn slow_consumer(name: &str) -> Result<SlowConsumer, String> {
+    match name {
+        "refuse" => Ok(SlowConsumer::Refuse),
+        "close" => Ok(SlowConsumer::Close(CloseCode::TRY_AGAIN_LATER)),
+        "drop-newest" => Ok(SlowConsumer::DropNewest),
+        "drop-oldest" => Ok(SlowConsumer::DropOldest),
+        _ => Err(format!("no such policy: {name}")),
     }
 }
 

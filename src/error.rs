@@ -88,7 +88,7 @@ pub enum SendError {
     /// The send queue has reached its limit; wait for `Event::Drain`, or give up on this peer.
     #[error("{buffered} bytes wait already, the limit is {limit}")]
     BufferFull {
-        /// Bytes that wait.
+        /// Bytes that wait; those of messages apart (see [`SlowConsumer`](crate::SlowConsumer)) with 128 more for each.
         buffered: usize,
         /// `Config::max_send_buffer`.
         limit: usize,

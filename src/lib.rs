@@ -52,7 +52,9 @@
 //! | `rooms` | yes | [`rooms`], on `net` |
 //! | `net` | yes | [`net`], on mio and getrandom |
 //! | `simdutf8` | no | UTF-8 validation with SIMD |
+//! | `log` | no | lines of the event loop by the crate log: connections and limits, never what is carried |
 //! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
+//! | `testing` | no | `testing`: a kit to test your handlers without sockets |
 
 pub mod buffer;
 pub mod connection;
@@ -65,14 +67,17 @@ pub mod message;
 pub mod net;
 #[cfg(feature = "rooms")]
 pub mod rooms;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 pub use buffer::{RecvBuffer, SendQueue};
 #[cfg(feature = "deflate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use connection::PermessageDeflate;
 pub use connection::{
-    Cause, Closed, Config, ConfigBuilder, Connection, Deadline, Direction, Event, Initiator, MaskingKeys,
-    MessageWriter, SendStatus, SlowConsumer, Transport, WatchedFrame,
+    Cause, Closed, Config, ConfigBuilder, Connection, ConnectionStats, Deadline, Direction, Dropped, Event, Initiator,
+    MaskingKeys, MessageWriter, SendStatus, SlowConsumer, Transport, WatchedFrame,
 };
 pub use error::{ConfigError, ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame};

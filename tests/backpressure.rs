@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Endpoint, Habit, Pair, ROLES, Seen, close_payload, config, frame, frames};
+use common::{Cuts, Endpoint, Pair, ROLES, Seen, close_payload, config, frame, frames};
 use wireroom::{Config, Kind, SendError, SendStatus};
 
 const TEXT: u8 = 0x81;
@@ -40,7 +40,7 @@ fn a_send_answers_with_backpressure_above_the_high_water_mark() {
 fn drain_comes_once_at_the_low_water_mark_and_reading_goes_on() {
     for role in ROLES {
         let mut end = Endpoint::new(role, small());
-        end.answer(1_200);
+        common::answer(&mut end, 1_200);
         let to_low = end.connection.buffered_amount() - 100;
         end.write(to_low - 1);
         end.poll();
@@ -92,7 +92,7 @@ fn a_full_buffer_refuses_and_a_message_is_taken_whole_or_not_at_all() {
 fn messages_of_a_peer_that_does_not_read_are_withheld_and_not_lost() {
     for role in ROLES {
         let mut end = Endpoint::new(role, small());
-        end.answer(1_500);
+        common::answer(&mut end, 1_500);
         for n in 0..10_u8 {
             end.receive_frame(TEXT, &[b'0' + n]);
         }
@@ -114,7 +114,7 @@ fn an_echo_of_10_000_messages_that_came_in_one_read_loses_none() {
             let read: Vec<u8> =
                 messages.iter().flat_map(|message| frame(role.peer(), TEXT, message.as_bytes())).collect();
             let mut end = Endpoint::new(role, limits);
-            end.habit = Habit::Echo;
+            end.echo();
             end.receive(&read);
             let mut echoes = Vec::new();
             while end.connection.wants_write() {
@@ -132,10 +132,9 @@ fn an_echo_of_10_000_messages_that_came_in_one_read_loses_none() {
 
 /// The client sends while `may_send` allows, the server echoes, both over a wire that holds 300 bytes.
 fn echoes_over_a_narrow_wire(mut may_send: impl FnMut(&mut Endpoint) -> bool) -> Pair {
-    let mut pair = Pair::with(small(), small());
-    (pair.wire, pair.writes) = (300, 97);
-    pair.reads = vec![1, 2, 50, 3];
-    pair.server.habit = Habit::Echo;
+    let mut pair =
+        Pair::with(small(), small()).narrow(300).short_writes(Cuts::sizes([97])).cut(Cuts::sizes([1, 2, 50, 3]));
+    pair.server.echo();
     let mut sent = 0;
     for _ in 0..1_000 {
         while sent < 500 && may_send(&mut pair.client) {
@@ -326,9 +325,9 @@ fn push_and_answer(end: &mut Endpoint) {
     while end.connection.buffered_amount() < 1_800 {
         let _ = end.send(&[b'p'; 50]).unwrap();
     }
-    end.habit = Habit::Echo;
+    end.echo();
     end.receive_frame(BINARY, b"a");
-    end.habit = Habit::Listen;
+    end.listen();
 }
 
 #[test]
@@ -349,7 +348,7 @@ fn answers_that_have_left_do_not_hold_back_reading() {
 fn a_withheld_peer_is_read_again_when_its_answers_have_left_whatever_is_pushed_behind_them() {
     for role in ROLES {
         let mut end = Endpoint::new(role, config(|config| config.high_water_mark(1_000).low_water_mark(100)));
-        end.answer(1_500);
+        common::answer(&mut end, 1_500);
         let answers = end.connection.buffered_amount();
         let _ = end.send(&[b'p'; 10_000]).unwrap();
         end.write(answers - 101);
@@ -357,6 +356,42 @@ fn a_withheld_peer_is_read_again_when_its_answers_have_left_whatever_is_pushed_b
         assert!(!end.connection.wants_read(), "{role:?}: one byte above the low mark");
         end.write(1);
         end.poll();
+        assert!(end.connection.wants_read(), "{role:?}");
+    }
+}
+
+/// An empty message is two bytes: the limit of messages comes long before the high-water mark.
+#[test]
+fn an_echo_of_messages_without_content_loses_none() {
+    for role in ROLES {
+        let limits = config(|config| config.max_send_messages(1_000));
+        let mut end = Endpoint::new(role, limits);
+        end.echo();
+        let read: Vec<u8> = (0..10_000).flat_map(|_| frame(role.peer(), TEXT, b"")).collect();
+        end.receive(&read);
+        assert!(!end.connection.wants_read(), "{role:?}: half of them wait");
+        let mut echoes = Vec::new();
+        while end.connection.wants_write() {
+            echoes.extend(end.write(333));
+            end.poll();
+        }
+        assert_eq!(end.refused, 0, "{role:?}");
+        assert_eq!(frames(role, &echoes).len(), 10_000, "{role:?}");
+        assert!(end.connection.wants_read());
+    }
+}
+
+/// Two ends that push much and answer little must not wait for each other.
+#[test]
+fn many_messages_that_are_no_answers_do_not_hold_back_reading() {
+    for role in ROLES {
+        let mut end = Endpoint::new(role, config(|config| config.max_send_messages(1_000)));
+        common::answer(&mut end, 1);
+        for _ in 0..900 {
+            let _ = end.send(b"").unwrap();
+        }
+        end.receive_frame(TEXT, b"heard");
+        assert_eq!(end.take_seen(), [Seen::Text("heard".into())], "{role:?}");
         assert!(end.connection.wants_read(), "{role:?}");
     }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::{io, time::Duration};
 
-use common::{Endpoint, Habit, Pair, ROLES, Role, Seen, close_payload, config, frame, frames, masked};
+use common::{Endpoint, Pair, ROLES, Role, Seen, close_payload, config, frame, frames, masked};
 use wireroom::{CloseCode, Config, Initiator, SendError, Transport};
 
 const CLOSE: u8 = 0x88;
@@ -324,7 +324,7 @@ fn a_peer_that_lingers_for_ever_is_left_at_the_deadline() {
         end.receive_frame(CLOSE, &close_payload(1000, ""));
         end.flush();
         let deadline = end.connection.poll_timeout().expect("a deadline");
-        assert_eq!(deadline, end.now + CLOSE_TIMEOUT, "{role:?}");
+        assert_eq!(deadline, end.now() + CLOSE_TIMEOUT, "{role:?}");
         for _ in 0..10 {
             end.receive(&[0; 1000]);
         }
@@ -384,7 +384,7 @@ fn two_ends_close_cleanly_whoever_begins_and_however_bytes_are_cut() {
 #[test]
 fn echoes_of_what_came_before_the_close_still_leave() {
     let mut pair = Pair::new();
-    pair.server.habit = Habit::Echo;
+    pair.server.echo();
     for n in 0..100 {
         let _ = pair.client.send(&n.to_string()).unwrap();
     }
@@ -407,7 +407,7 @@ fn a_long_reason_is_cut_at_a_character() {
 fn close_without_a_code_is_an_empty_frame() {
     for role in ROLES {
         let mut end = Endpoint::new(role, Config::default());
-        end.connection.close_without_code(end.now);
+        end.connection.close_without_code(end.now());
         assert_eq!(end.flush_frames(), [(CLOSE, Vec::new())]);
         end.receive_frame(CLOSE, &[]);
         assert_eq!(end.ending().local, Some((None, String::new())), "{role:?}");

@@ -210,7 +210,7 @@ fn same_for_any_cut(
     }
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.sort_unstable();
-    Reader { role, config: config.clone(), closing }.same_for_any_cut(&bytes, &cuts);
+    Reader { role, config: config.clone(), closing, watched: 64 }.same_for_any_cut(&bytes, &cuts);
     Ok(())
 }
 
@@ -410,7 +410,7 @@ fn what_a_correct_peer_says_arrives_for_any_cut() {
             }
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
             cuts.sort_unstable();
-            let outcome = Reader { role, config: config.clone(), closing: false }.read(&bytes, &cuts);
+            let outcome = Reader { role, config: config.clone(), closing: false, watched: 0 }.read(&bytes, &cuts);
             let (closed, seen) = outcome.seen.split_last().expect("a Closed");
             prop_assert_eq!(seen, heard(&pieces));
             prop_assert!(matches!(closed, Seen::Closed(ending) if ending.cause == "Eof"), "{:?}", closed);
@@ -433,7 +433,7 @@ fn long_frames_arrive_for_any_cut_of_their_header() {
             let bytes = frame(role.peer(), 0x82, &payload);
             let head = header(role.peer(), 0x82, length as u64).len();
             for cut in 1..head + 6 {
-                let reader = Reader { role, config: Arc::default(), closing: false };
+                let reader = Reader { role, config: Arc::default(), closing: false, watched: 0 };
                 let outcome = reader.read(&bytes, &[cut, bytes.len() - 1]);
                 assert_eq!(outcome.seen[1], Seen::Binary(payload.clone()), "{role:?}, {length} bytes, cut at {cut}");
             }

@@ -19,6 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("connection", &["buffer", "frame", "message", "http", "handshake"]),
     ("net", &["buffer", "frame", "message", "http", "handshake", "connection"]),
     ("rooms", &["buffer", "frame", "message", "http", "handshake", "connection", "net"]),
+    // beside the house: it shows what floors 0 to 4 do, and nobody there knows of it
+    ("testing", &["buffer", "frame", "message", "http", "handshake", "connection"]),
     // an error of the peer's names the close code that follows
     ("error", &["frame"]),
 ];
@@ -155,7 +157,12 @@ fn no_file_of_code_grows_past_400_lines() {
 #[test]
 fn only_the_net_floor_has_a_clock_and_entropy() {
     for file in files().iter().filter(|file| file.floor != "net") {
-        let code = without_comments(&file.source);
+        let mut code = without_comments(&file.source);
+        if file.path.ends_with("testing/clock.rs") {
+            // where virtual clocks start: an `Instant` can be had in no other way
+            assert_eq!(code.matches("Instant::now").count(), 1, "the kit looks at the clock once");
+            code = code.replace("Instant::now", "");
+        }
         for ambient in ["Instant::now", "SystemTime", "getrandom", "std::net::Tcp", "mio::"] {
             let at = code.lines().position(|line| line.contains(ambient));
             assert!(at.is_none(), "{}:{}: {ambient}", file.path.display(), at.unwrap_or_default() + 1);

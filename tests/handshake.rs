@@ -341,7 +341,9 @@ fn section_10_2_origins_are_allowed_by_name() {
         (allow, Some("null"), 101),
         (allow, Some("http://a.example"), 403),
         (allow, Some("https://a.example.evil"), 403),
-        (allow, Some("https://a.example:443"), 403),
+        // RFC 6454, 5: the port that the scheme has anyway.
+        (allow, Some("https://a.example:443"), 101),
+        (allow, Some("https://a.example:80"), 403),
         (allow, Some(""), 403),
         (allow, None, 403),
         (or_none, None, 101),

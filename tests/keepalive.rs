@@ -28,7 +28,7 @@ fn pings(end: &mut Endpoint) -> usize {
 fn a_silent_peer_is_pinged_once_then_given_up_with_1011() {
     for role in ROLES {
         let mut end = Endpoint::new(role, Config::default());
-        assert_eq!(end.connection.poll_timeout(), Some(end.now + INTERVAL));
+        assert_eq!(end.connection.poll_timeout(), Some(end.now() + INTERVAL));
         end.advance(INTERVAL - MILLISECOND);
         assert_eq!(pings(&mut end), 0, "{role:?}");
         end.advance(MILLISECOND);
@@ -80,7 +80,7 @@ fn any_bytes_count_as_life_half_a_frame_too() {
         end.receive(&bytes[20..21]);
         end.advance(INTERVAL - MILLISECOND);
         assert!(!end.is_closed(), "{role:?}: a byte answers the Ping");
-        assert_eq!(end.connection.poll_timeout(), Some(end.now + MILLISECOND));
+        assert_eq!(end.connection.poll_timeout(), Some(end.now() + MILLISECOND));
     }
 }
 
@@ -99,7 +99,7 @@ fn a_pause_suspends_the_deadlines_of_a_peer_that_is_not_listened_to() {
             end.advance(INTERVAL * 100);
             assert_eq!(pings(&mut end), 0);
             assert!(!end.is_closed());
-            end.connection.resume(end.now);
+            end.connection.resume(end.now());
             end.poll();
             assert!(end.connection.wants_read());
             assert!(end.connection.is_open(), "{role:?}: the pause is not held against the peer");
@@ -117,7 +117,7 @@ fn a_pause_suspends_the_idle_timeout_too() {
         let mut end = Endpoint::new(role, config(|config| config.idle_timeout(Some(INTERVAL / 2))));
         end.connection.pause();
         end.advance(INTERVAL * 100);
-        end.connection.resume(end.now);
+        end.connection.resume(end.now());
         end.poll();
         end.advance(INTERVAL / 2 - MILLISECOND);
         assert!(end.connection.is_open(), "{role:?}: it had no chance to be heard");
@@ -130,7 +130,7 @@ fn a_pause_suspends_the_idle_timeout_too() {
 fn a_peer_whose_messages_are_withheld_is_not_idle() {
     for role in ROLES {
         let mut end = Endpoint::new(role, config(|config| config.idle_timeout(Some(INTERVAL))));
-        end.answer(1_000_000);
+        common::answer(&mut end, 1_000_000);
         end.receive_frame(TEXT, b"not idle at all");
         for _ in 0..20 {
             end.advance(INTERVAL - MILLISECOND);
@@ -151,7 +151,7 @@ fn messages_that_came_before_a_pause_arrive_after_it() {
         end.receive_frame(TEXT, b"one");
         end.receive_frame(PING, b"two");
         assert_eq!(end.take_seen(), []);
-        end.connection.resume(end.now);
+        end.connection.resume(end.now());
         end.poll();
         assert_eq!(end.take_seen(), [Seen::Text("one".into()), Seen::Ping(b"two".to_vec())], "{role:?}");
     }
@@ -161,7 +161,7 @@ fn messages_that_came_before_a_pause_arrive_after_it() {
 fn bytes_that_the_peer_takes_count_as_life_while_it_is_not_read_from() {
     for role in ROLES {
         let mut end = Endpoint::new(role, Config::default());
-        end.answer(1_000_000);
+        common::answer(&mut end, 1_000_000);
         assert!(!end.connection.wants_read(), "above the high-water mark");
         for round in 0..20 {
             end.advance(INTERVAL + TIMEOUT / 2);
@@ -224,12 +224,12 @@ fn a_closing_connection_is_not_pinged() {
 fn calling_too_early_or_too_often_does_no_harm() {
     let mut end = Endpoint::new(Role::Server, Config::default());
     for _ in 0..1000 {
-        end.connection.handle_timeout(end.now);
+        end.connection.handle_timeout(end.now());
     }
     assert_eq!(pings(&mut end), 0);
     end.advance(INTERVAL);
     for _ in 0..1000 {
-        end.connection.handle_timeout(end.now);
+        end.connection.handle_timeout(end.now());
     }
     assert_eq!(pings(&mut end), 1);
 }
@@ -276,5 +276,25 @@ fn a_peer_that_takes_our_bytes_and_sends_no_message_is_idle() {
             end.advance(INTERVAL / 2);
         }
         assert!(!end.connection.is_open(), "{role:?}: it was read from all the time");
+    }
+}
+
+#[test]
+fn an_idle_time_that_spans_the_25th_day_is_kept_to_the_millisecond() {
+    // Timers count milliseconds in 32 bits, and start anew before they overflow.
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    for role in ROLES {
+        let limits = config(|config| config.keepalive_interval(None).idle_timeout(Some(10 * DAY)));
+        let mut end = Endpoint::new(role, limits);
+        for _ in 0..4 {
+            end.advance(5 * DAY);
+            end.receive_frame(TEXT, b"here");
+        }
+        end.advance(5 * DAY);
+        end.receive_frame(PING, b"no message");
+        end.advance(5 * DAY - MILLISECOND);
+        assert!(end.connection.is_open(), "{role:?}: day 30 has not come");
+        end.advance(MILLISECOND);
+        assert!(!end.connection.is_open(), "{role:?}: 10 days without a message");
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use bytes::{BufMut, Bytes};
-use common::{Endpoint, Habit, Pair, ROLES, Role, Seen, config, frame, header, masked};
+use common::{Cuts, Endpoint, Pair, ROLES, Role, Seen, config, frame, header, masked};
 use wireroom::{Config, Event, Kind, Message, PreparedMessage, RecvBuffer, SendError};
 
 const TEXT: u8 = 0x81;
@@ -17,10 +17,9 @@ fn sizes() -> impl Iterator<Item = usize> {
 
 #[test]
 fn messages_of_any_length_pass_both_ways() {
-    for reads in [vec![], vec![1, 2, 3, 5, 7, 1_000]] {
-        let mut pair = Pair::new();
-        pair.server.habit = Habit::Echo;
-        pair.reads = reads;
+    for reads in [Cuts::whole(), Cuts::sizes([1, 2, 3, 5, 7, 1_000])] {
+        let mut pair = Pair::new().cut(reads);
+        pair.server.echo();
         let mut expected = Vec::new();
         for length in sizes() {
             let text = "é".repeat(length / 2);
@@ -40,7 +39,8 @@ fn every_way_to_send_is_the_same_to_the_peer() {
     for sender in ROLES {
         for length in sizes() {
             let text = "x".repeat(length);
-            let mut pair = Pair::new();
+            let roomy = config(|config| config.max_send_buffer(16 << 20));
+            let mut pair = Pair::with(roomy.clone(), roomy);
             let end = if sender == Role::Client { &mut pair.client } else { &mut pair.server };
             let _ = end.connection.send(&text).unwrap();
             let _ = end.connection.send_bytes(Kind::Text, Bytes::from(text.clone())).unwrap();

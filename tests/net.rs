@@ -36,6 +36,12 @@ mod handle;
 #[path = "net/http.rs"]
 mod http;
 
+#[path = "net/large.rs"]
+mod large;
+
+#[path = "net/limits.rs"]
+mod limits;
+
 #[path = "net/shutdown.rs"]
 mod shutdown;
 

@@ -11,16 +11,21 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use common::{ROLES, Role, frame};
-use wireroom::{Config, Connection, Event, Kind, Message, PreparedMessage, RecvBuffer};
+use wireroom::{Config, Connection, Event, Kind, Message, PreparedMessage, RecvBuffer, SlowConsumer};
 
 thread_local! {
     /// Allocations of this thread: other tests do not count.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes of those that are large.
+    static LARGE: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
 
-fn count() {
+fn count(size: usize) {
+    if size >= 32 * 1024 {
+        let _ = LARGE.try_with(|large| large.set(large.get() + size));
+    }
     // a thread that is ending has no counter any more
     let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
 }
@@ -28,17 +33,17 @@ fn count() {
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         unsafe { System.realloc(pointer, layout, size) }
     }
 
@@ -194,6 +199,26 @@ fn a_read_with_many_messages_and_half_of_the_next_allocates_nothing() {
 }
 
 #[test]
+fn statistics_cost_one_allocation_for_each_connection_and_none_for_each_message() {
+    let role = Role::Server;
+    let [without, with] = [false, true].map(|on| std::sync::Arc::new(common::config(|config| config.statistics(on))));
+    let new = |config: &std::sync::Arc<Config>| common::connection(role, config.clone(), common::start());
+    let [mut off, mut on] = [None, None];
+    assert_eq!(allocations(|| off = Some(new(&without))), 0);
+    assert_eq!(allocations(|| on = Some(new(&with))), 1);
+    assert!(off.is_some_and(|connection| connection.stats().is_none()));
+    let mut connection = on.unwrap();
+    let bytes = message(role.peer(), Kind::Text, 1_000, 3);
+    let mut rx = RecvBuffer::new();
+    let mut rounds = |n: usize| (0..n).for_each(|_| assert_eq!(echo(&mut connection, &mut rx, &bytes), 1));
+    rounds(WARM_UP);
+    assert_eq!(allocations(|| rounds(MESSAGES)), 0);
+    let stats = connection.stats().unwrap();
+    let messages = (WARM_UP + MESSAGES) as u64;
+    assert_eq!((stats.messages_received, stats.messages_sent, stats.pongs_sent), (messages, messages, 3 * messages));
+}
+
+#[test]
 fn streaming_allocates_nothing() {
     for role in ROLES {
         let config = common::config(|config| config.streaming(true));
@@ -301,6 +326,107 @@ fn own_messages_between_broadcasts_allocate_nothing() {
     let warm = allocations(|| rounds(MESSAGES));
     println!("Server, own messages between broadcasts: {warm} allocations in {MESSAGES} rounds of three messages");
     assert_eq!(warm, 0);
+}
+
+#[test]
+fn a_policy_and_a_key_cost_nothing_where_the_peer_keeps_up() {
+    for role in ROLES {
+        let policy = SlowConsumer::DropOldest;
+        let config = common::config(|config| config.slow_consumer(policy));
+        let mut connection = common::connection(role, config, common::start());
+        let prepared = PreparedMessage::new("a price").latest_of("EURUSD").slow_consumer(policy);
+        let mut rounds = |n: usize| {
+            for _ in 0..n {
+                let _ = connection.send_prepared(&prepared).unwrap();
+                let _ = connection.send("a message").unwrap();
+                drain(&mut connection);
+            }
+        };
+        rounds(WARM_UP);
+        let warm = allocations(|| rounds(MESSAGES));
+        println!("{role:?}, sends with a policy and a key: {warm} allocations in {MESSAGES} rounds of two messages");
+        assert_eq!(warm, 0, "{role:?}");
+    }
+}
+
+#[test]
+fn what_waits_apart_for_many_slow_peers_is_shared_by_count() {
+    const MEMBERS: usize = 100;
+    let large = PreparedMessage::new(&vec![7; 64 * 1024]).slow_consumer(SlowConsumer::DropOldest);
+    let mut members: Vec<_> =
+        (0..MEMBERS).map(|_| common::connection(Role::Server, Config::default(), common::start())).collect();
+    let broadcast = |members: &mut [Connection]| {
+        for member in members {
+            let _ = member.send_prepared(&large).unwrap();
+        }
+    };
+    // Above the high-water mark from the fifth on; at the limit from the sixteenth on.
+    (0..16).for_each(|_| broadcast(&mut members));
+    let warm = allocations(|| (0..MESSAGES).for_each(|_| broadcast(&mut members)));
+    println!("broadcasts to {MEMBERS} slow peers that drop the oldest: {warm} allocations in {MESSAGES} broadcasts");
+    assert!(warm <= 2 * MEMBERS as u64, "the line of each has grown to its size: {warm}");
+}
+
+/// Through sockets: the storage of a large message goes round, and its echo is not a copy.
+#[cfg(feature = "net")]
+#[test]
+#[allow(clippy::disallowed_methods)] // a socket has a clock
+fn an_echo_of_1_mib_through_the_loop_needs_no_new_storage() {
+    use std::{
+        io::{ErrorKind, Read, Write},
+        net::TcpStream,
+        time::{Duration, Instant},
+    };
+    use wireroom::EventLoop;
+
+    const LENGTH: usize = 1 << 20;
+    let mut event_loop = EventLoop::new().unwrap();
+    let verify = |_, request: &wireroom::http::Request<'_>| request.allow_any_origin();
+    let address = event_loop.listen(([127, 0, 0, 1], 0).into(), Config::default(), verify).unwrap();
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let message = frame(Role::Client, 0x82, &vec![7; LENGTH]);
+    let mut inbox = vec![0; 256 * 1024];
+    // Sends `bytes`, and takes turns until `expected` bytes have come back, or a whole head.
+    let mut exchange = |bytes: &[u8], expected: Option<usize>| {
+        let (mut unsent, mut received, began) = (bytes, 0, Instant::now());
+        loop {
+            assert!(began.elapsed() < Duration::from_secs(20), "{received} bytes have come back");
+            match peer.write(unsent) {
+                Ok(taken) => unsent = &unsent[taken..],
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            let echo = |connections: &mut wireroom::Connections, id, event: Event<'_>| {
+                if let Event::Message(message) = event {
+                    let _ = connections.send(id, message).unwrap();
+                }
+            };
+            event_loop.turn(Some(Duration::from_millis(1)), echo).unwrap();
+            match peer.read(&mut inbox) {
+                Ok(n) => received += n,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            match expected {
+                Some(expected) if received >= expected => return,
+                None if inbox[..received].ends_with(b"\r\n\r\n") => return,
+                _ => {}
+            }
+        }
+    };
+    exchange(request.as_bytes(), None);
+    for _ in 0..WARM_UP {
+        exchange(&message, Some(LENGTH + 10));
+    }
+    let before = LARGE.get();
+    for _ in 0..20 {
+        exchange(&message, Some(LENGTH + 10));
+    }
+    let bytes = LARGE.get() - before;
+    println!("Server, echo of 1 MiB through the loop: {bytes} bytes of new storage in 20 messages");
+    // A copy of one message would be more. How the kernel cuts them is not ours, so a little may be needed.
+    assert!(bytes < LENGTH, "{bytes} bytes");
 }
 
 #[cfg(feature = "deflate")]

@@ -12,6 +12,9 @@ mod stage;
 #[path = "rooms/membership.rs"]
 mod membership;
 
+#[path = "rooms/slow_consumers.rs"]
+mod slow_consumers;
+
 #[path = "rooms/table.rs"]
 mod table;
 

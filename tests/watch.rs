@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use common::{Endpoint, Habit, ROLES, Role, config, frame};
+use common::{Endpoint, ROLES, Role, config, frame};
 use wireroom::{
     Connection, Direction, Kind, PreparedMessage, WatchedFrame,
     frame::{Opcode, apply_mask},
@@ -166,7 +166,7 @@ fn a_clients_frames_show_their_keys_and_the_unmasked_start() {
 fn list_of(role: Role, bytes: &[u8], step: usize, streaming: bool) -> Vec<WatchedFrame> {
     let mut endpoint = Endpoint::new(role, config(|config| config.streaming(streaming)));
     endpoint.connection.watch_frames(1000);
-    endpoint.habit = Habit::Echo;
+    endpoint.echo();
     let mut list = Vec::new();
     for piece in bytes.chunks(step) {
         endpoint.receive(piece);
@@ -300,7 +300,8 @@ fn the_last_frames_are_there_after_the_end() {
 fn watching_allocates_once_and_not_for_each_frame() {
     for role in ROLES {
         let mut endpoint = Endpoint::new(role, config(|config| config));
-        let Endpoint { connection, rx, now, .. } = &mut endpoint;
+        let now = endpoint.now();
+        let Endpoint { connection, rx, .. } = &mut endpoint;
         let bytes = [frame(role.peer(), 0x82, &[1; 100]), frame(role.peer(), 0x89, b"ping")].concat();
         let mut allocations = 0;
         for round in 0..110 {
@@ -309,7 +310,7 @@ fn watching_allocates_once_and_not_for_each_frame() {
             }
             let before = ALLOCATIONS.get();
             rx.extend(&bytes);
-            while let Some(event) = connection.poll_event(rx, *now) {
+            while let Some(event) = connection.poll_event(rx, now) {
                 if let wireroom::Event::Message(message) = event {
                     let _ = connection.send(message).unwrap();
                 }

@@ -4,6 +4,7 @@
 //! * [`SendQueue`]: what waits to be written. It implements [`bytes::Buf`], so a driver needs one vectored write.
 
 mod recv_buffer;
+mod run;
 mod send_queue;
 
 pub use recv_buffer::RecvBuffer;

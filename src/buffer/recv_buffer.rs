@@ -40,8 +40,8 @@ pub struct RecvBuffer {
     /// How many leading bytes of the message have been handed out; they go when the buffer is used next.
     delivered: usize,
     unread: Range<usize>,
-    /// Bytes came in since [`RecvBuffer::take_arrived`] was last asked.
-    arrived: bool,
+    /// Bytes that came in since [`RecvBuffer::take_arrived`] was last asked.
+    arrived: usize,
     /// The region of inflated messages, initialised up to its length.
     inflated: Vec<u8>,
     /// The message lies there.
@@ -75,7 +75,7 @@ impl RecvBuffer {
     /// The first `n` bytes of the space were written. More than there is room for counts as all of it.
     pub fn filled(&mut self, n: usize) {
         self.unread.end = self.storage.len().min(self.unread.end.saturating_add(n));
-        self.arrived |= n > 0;
+        self.arrived = self.arrived.saturating_add(n);
     }
 
     /// Copies `bytes` behind the unread ones.
@@ -163,6 +163,57 @@ impl RecvBuffer {
         Some(storage.slice(taken))
     }
 
+    /// An empty buffer in `storage`, which is initialised up to its length.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn with_storage(storage: Vec<u8>) -> Self {
+        Self { storage, ..Self::default() }
+    }
+
+    /// The storage of a buffer whose content is not needed any more.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn into_storage(self) -> Vec<u8> {
+        self.storage
+    }
+
+    /// To what size the storage would have to grow for a space of `at_least` bytes, if it would.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn growth(&self, at_least: usize) -> Option<usize> {
+        if self.storage.len() - self.unread.end >= at_least {
+            return None;
+        }
+        let used = if self.is_inflated { 0 } else { self.message.len() - self.delivered } + self.unread.len();
+        Self::needed(used, at_least).filter(|needed| *needed > self.storage.len())
+    }
+
+    /// Moves what is held to other `storage`, which is large enough, and answers the old one.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn move_to(&mut self, mut storage: Vec<u8>) -> Vec<u8> {
+        self.release();
+        let front = if self.is_inflated { 0..0 } else { self.message.clone() };
+        let (length, end) = (front.len(), front.len() + self.unread.len());
+        storage[..length].copy_from_slice(&self.storage[front]);
+        storage[length..end].copy_from_slice(&self.storage[self.unread.clone()]);
+        if !self.is_inflated {
+            self.message = 0..length;
+        }
+        self.unread = length..end;
+        std::mem::replace(&mut self.storage, storage)
+    }
+
+    /// The storage, and where in it the message lies that was delivered; what else was held moves to the `replacement`.
+    /// Gives that back when the message fills less than a quarter of the storage, which it would take along, or what else
+    /// is held does not fit.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn take_storage(&mut self, replacement: Vec<u8>) -> Result<(Bytes, Range<usize>), Vec<u8>> {
+        let rest = self.len();
+        // An inflated message lies in a region of its own.
+        if self.is_inflated || self.delivered < self.storage.len() / 4 || rest > replacement.len() {
+            return Err(replacement);
+        }
+        let taken = self.message.start..self.message.start + self.delivered;
+        Ok((self.move_to(replacement).into(), taken))
+    }
+
     /// What is held, in storage of just its size; this buffer is as it was.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn right_sized(&self) -> Self {
@@ -201,9 +252,9 @@ impl RecvBuffer {
         self.is_inflated = other.is_inflated;
     }
 
-    /// Did bytes come in since this was last asked? (The keepalive timer wants to know.)
-    pub(crate) fn take_arrived(&mut self) -> bool {
-        std::mem::take(&mut self.arrived)
+    /// Bytes that came in since this was last asked, of those that are held. (The keepalive timer wants to know.)
+    pub(crate) fn take_arrived(&mut self) -> usize {
+        std::mem::take(&mut self.arrived).min(self.len())
     }
 
     pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
@@ -307,11 +358,15 @@ impl RecvBuffer {
         }
         self.storage.copy_within(self.unread.clone(), front.len());
         self.unread = front.len()..front.len() + self.unread.len();
-        let used = self.unread.end;
-        if self.storage.len() - used < at_least.max(used / 2) {
-            let needed = used.saturating_add(at_least.max(used / 2));
-            self.storage.resize(needed.max(SMALLEST).next_multiple_of(SMALLEST), 0);
+        if let Some(needed) = Self::needed(self.unread.end, at_least).filter(|needed| *needed > self.storage.len()) {
+            self.storage.resize(needed, 0);
         }
+    }
+
+    /// The least storage that a buffer which holds `used` bytes goes on with.
+    fn needed(used: usize, at_least: usize) -> Option<usize> {
+        let needed = used.saturating_add(at_least.max(used / 2));
+        needed.max(SMALLEST).checked_next_multiple_of(SMALLEST)
     }
 }
 

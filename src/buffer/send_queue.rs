@@ -8,10 +8,12 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
+use super::run::Run;
+
 /// A run of storage is closed once it holds this much.
 const RUN: usize = 64 * 1024;
 /// Storage above this size is not kept for the next use. Twice a run: a unit of 64 KiB with its head fits, and so does a run that has grown by doubling.
-const KEEP: usize = 2 * RUN;
+pub(super) const KEEP: usize = 2 * RUN;
 /// Most bytes of a head that stands before a shared payload: a frame header.
 pub(crate) const MAX_HEAD: usize = 14;
 /// So many urgent units wait at most; then the latest takes the place of the last.
@@ -24,35 +26,19 @@ pub struct SendQueue {
     len: usize,
     front: Run,
     /// Boxed, for it is rare: an idle connection pays for a pointer.
-    #[allow(clippy::box_collection)]
-    rest: Option<Box<VecDeque<Run>>>,
+    rest: Option<Box<Rest>>,
     urgent: Option<Box<Urgent>>,
     blocked: bool,
     /// Counts, modulo 2^32, the bytes that the transport took: a sign of life of a peer that is not read from.
     taken: u32,
 }
 
-#[derive(Debug)]
-enum Run {
-    /// `base`: up to here the storage is one unit (an HTTP head) and has no boundaries inside.
-    Lent {
-        storage: Vec<u8>,
-        sent: u32,
-        base: u32,
-    },
-    Shared {
-        head: [u8; MAX_HEAD],
-        head_len: u8,
-        head_sent: u8,
-        started: bool,
-        payload: Bytes,
-    },
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Run::Lent { storage: Vec::new(), sent: 0, base: 0 }
-    }
+/// The runs behind the first.
+#[derive(Debug, Default)]
+struct Rest {
+    runs: VecDeque<Run>,
+    /// The counted units in them.
+    counted: usize,
 }
 
 /// Units that overtake: they leave `after` more bytes of the queue.
@@ -95,12 +81,9 @@ impl SendQueue {
     /// Lets `write` append a whole number of units, of about `additional` bytes, to the storage.
     pub fn append_with(&mut self, additional: usize, write: impl FnOnce(&mut Vec<u8>)) {
         if !self.last_run_takes(additional) {
-            self.push(Run::Lent { storage: Vec::with_capacity(additional.max(256)), sent: 0, base: 0 });
+            self.push(Run::lent(Vec::with_capacity(additional.max(256))));
         }
-        let last = match &mut self.rest {
-            Some(rest) if !rest.is_empty() => rest.back_mut().unwrap_or(&mut self.front),
-            _ => &mut self.front,
-        };
+        let last = self.rest.as_mut().and_then(|rest| rest.runs.back_mut()).unwrap_or(&mut self.front);
         if let Run::Lent { storage, .. } = last {
             let before = storage.len();
             // A little more, so that the answers to Pings behind a large message share its run.
@@ -111,20 +94,23 @@ impl SendQueue {
     }
 
     /// Queues one unit: `head` (at most 14 bytes, copied) and `payload` by reference.
+    #[inline]
     pub fn append_shared(&mut self, head: &[u8], payload: Bytes) {
-        let head = &head[..head.len().min(MAX_HEAD)];
-        let mut inline = [0; MAX_HEAD];
-        inline[..head.len()].copy_from_slice(head);
-        self.len += head.len() + payload.len();
-        let head_len = head.len() as u8;
-        self.push(Run::Shared { head: inline, head_len, head_sent: 0, started: false, payload });
+        let run = Run::shared(head, payload);
+        self.len += run.remaining();
+        self.push(run);
     }
 
-    /// Queues a shared unit: copied into storage that is there already if it is small, by reference otherwise.
+    /// Queues and counts a shared unit: copied into storage that is there already if it is small, by reference otherwise.
+    #[inline]
     pub(crate) fn append_unit(&mut self, unit: &Bytes) {
         const COPY_BELOW: usize = 4 * 1024;
-        if !self.wants_storage() && unit.len() < COPY_BELOW {
+        /// Once so much waits, what costs more than a run of its own is shared: copies for many recipients add up.
+        const COPY_UP_TO: usize = 4 * 1024;
+        let copied = self.len < COPY_UP_TO || unit.len() <= 4 * size_of::<Run>();
+        if !self.wants_storage() && unit.len() < COPY_BELOW && copied {
             self.append(unit);
+            self.count_last();
         } else {
             self.append_shared(&[], unit.clone());
         }
@@ -157,6 +143,31 @@ impl SendQueue {
         }
     }
 
+    /// Counts the unit that was appended last, until all its bytes have left. One that is queued by reference is counted
+    /// without it.
+    pub(crate) fn count_last(&mut self) {
+        match &mut self.rest {
+            None => self.front.count_last(),
+            Some(rest) => rest.count_last(&mut self.front),
+        }
+    }
+
+    /// At least as many as there are counted units that wait: what has left of a run is forgotten with the run, or by
+    /// [`SendQueue::forget_sent`].
+    pub(crate) fn counted_at_most(&self) -> usize {
+        self.front.counted() + self.rest.as_ref().map_or(0, |rest| rest.counted)
+    }
+
+    /// Counted units that wait. `counts` knows them by how they begin.
+    pub(crate) fn counted(&self, length_of: fn(&[u8]) -> usize, counts: fn(&[u8]) -> bool) -> usize {
+        self.counted_at_most() - self.front.sent_units(length_of, counts).0
+    }
+
+    /// From here on no unit that has left is looked at again to tell what [`SendQueue::counted`] is.
+    pub(crate) fn forget_sent(&mut self, length_of: fn(&[u8]) -> usize, counts: fn(&[u8]) -> bool) {
+        self.front.forget_sent(length_of, counts);
+    }
+
     /// A number that changes when the transport takes bytes.
     pub(crate) fn progress(&self) -> u32 {
         self.taken
@@ -172,7 +183,7 @@ impl SendQueue {
     pub(crate) fn lend(&mut self, mut storage: Vec<u8>) {
         if self.wants_storage() {
             storage.clear();
-            self.front = Run::Lent { storage, sent: 0, base: 0 };
+            self.front = Run::lent(storage);
         }
     }
 
@@ -192,11 +203,11 @@ impl SendQueue {
 
     /// Forgets everything that waits.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { taken: self.taken, ..Self::default() };
     }
 
     fn last_run_takes(&self, additional: usize) -> bool {
-        let last = self.rest.as_ref().and_then(|rest| rest.back()).unwrap_or(&self.front);
+        let last = self.rest.as_ref().and_then(|rest| rest.runs.back()).unwrap_or(&self.front);
         match last {
             Run::Lent { storage, .. } => {
                 storage.is_empty() || storage.len() + additional <= RUN.max(storage.capacity())
@@ -205,12 +216,15 @@ impl SendQueue {
         }
     }
 
+    #[inline]
     fn push(&mut self, run: Run) {
-        let waits = self.rest.as_ref().is_some_and(|rest| !rest.is_empty());
+        let waits = self.rest.as_ref().is_some_and(|rest| !rest.runs.is_empty());
         if self.front.remaining() == 0 && !waits {
             self.front = run;
         } else {
-            self.rest.get_or_insert_default().push_back(run);
+            let rest = self.rest.get_or_insert_default();
+            rest.counted += run.counted();
+            rest.runs.push_back(run);
         }
     }
 
@@ -232,72 +246,21 @@ impl SendQueue {
     }
 }
 
-impl Run {
-    fn remaining(&self) -> usize {
-        match self {
-            Run::Lent { storage, sent, .. } => storage.len() - *sent as usize,
-            Run::Shared { head_len, head_sent, payload, .. } => (head_len - head_sent) as usize + payload.len(),
-        }
-    }
-
-    fn advance(&mut self, n: usize) {
-        match self {
-            // A run is far below 4 GiB unless one unit is: then `sent` is counted by cutting the front off.
-            Run::Lent { storage, sent, base } => {
-                let total = *sent as usize + n;
-                match u32::try_from(total) {
-                    Ok(total) => *sent = total,
-                    Err(_) => {
-                        storage.drain(..total);
-                        (*sent, *base) = (0, u32::try_from(storage.len()).unwrap_or(u32::MAX));
-                    }
-                }
-            }
-            Run::Shared { head_len, head_sent, started, payload, .. } => {
-                *started |= n > 0;
-                let of_head = n.min((*head_len - *head_sent) as usize);
-                *head_sent += of_head as u8;
-                payload.advance(n - of_head);
+impl Rest {
+    fn count_last(&mut self, front: &mut Run) {
+        match self.runs.back_mut() {
+            None => front.count_last(),
+            Some(last) => {
+                last.count_last();
+                self.counted += 1;
             }
         }
     }
 
-    /// Empty again; storage of a modest size stays for the next units.
-    fn reset(&mut self) {
-        match self {
-            Run::Lent { storage, sent, base } if storage.capacity() <= KEEP => {
-                storage.clear();
-                (*sent, *base) = (0, 0);
-            }
-            _ => *self = Run::default(),
-        }
-    }
-
-    /// Bytes until the end of the unit that has been started, 0 at a boundary.
-    fn started_remains(&self, length_of: fn(&[u8]) -> usize) -> usize {
-        match self {
-            Run::Lent { storage, sent, base } => {
-                let sent = *sent as usize;
-                // An unsent sealed head is one unit too: nothing overtakes the response that opens the connection.
-                let mut boundary = (*base as usize).min(storage.len());
-                while boundary < sent {
-                    boundary += length_of(&storage[boundary..]).max(1);
-                }
-                boundary.min(storage.len()) - sent
-            }
-            Run::Shared { started: true, .. } => self.remaining(),
-            Run::Shared { .. } => 0,
-        }
-    }
-
-    /// Its bytes as at most two slices.
-    fn slices(&self) -> [&[u8]; 2] {
-        match self {
-            Run::Lent { storage, sent, .. } => [&storage[*sent as usize..], &[]],
-            Run::Shared { head, head_len, head_sent, payload, .. } => {
-                [&head[*head_sent as usize..*head_len as usize], payload]
-            }
-        }
+    fn pop_front(&mut self) -> Option<Run> {
+        let run = self.runs.pop_front()?;
+        self.counted -= run.counted();
+        Some(run)
     }
 }
 
@@ -356,7 +319,7 @@ impl Buf for SendQueue {
     fn chunks_vectored<'s>(&'s self, slices: &mut [IoSlice<'s>]) -> usize {
         let urgent = self.urgent.as_ref().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
         let mut gather = Gather { slices, count: 0, urgent };
-        for run in std::iter::once(&self.front).chain(self.rest.iter().flat_map(|rest| rest.iter())) {
+        for run in std::iter::once(&self.front).chain(self.rest.iter().flat_map(|rest| rest.runs.iter())) {
             if gather.count == gather.slices.len() {
                 return gather.count;
             }
@@ -442,7 +405,7 @@ mod tests {
             queue.append_unit(&unit);
         }
         assert_eq!(queue.len(), 30_000);
-        assert_eq!(queue.rest.as_ref().map_or(0, |rest| rest.len()), 1);
+        assert_eq!(queue.rest.as_ref().map_or(0, |rest| rest.runs.len()), 1);
         assert_eq!(drain(&mut queue, 999), b"\x03ab".repeat(10_000));
     }
 

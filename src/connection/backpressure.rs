@@ -2,18 +2,19 @@
 
 use std::num::NonZeroU32;
 
-use super::{Connection, State};
+use super::Connection;
 
 impl Connection {
     /// An event is about to be handed out: what is queued from here on answers it.
+    #[inline]
     pub(super) fn note_waiting(&mut self) {
-        self.before = NonZeroU32::new(clamp(self.queue.len()).saturating_add(1));
+        self.before = NonZeroU32::new(clamp(self.waiting()).saturating_add(1));
     }
 
     /// What was queued since an event was handed out is the answer to it.
     pub(super) fn count_answers(&mut self) {
         self.forget_answers();
-        let waiting = clamp(self.queue.len());
+        let waiting = clamp(self.waiting());
         let before = self.before.take().map_or(waiting, |before| before.get() - 1);
         let [_, newer] = &mut self.answers;
         if waiting > before {
@@ -37,6 +38,7 @@ impl Connection {
     /// read from the peer. Only answers count: two ends that both stopped to read because of what they wanted to say
     /// would wait for each other for ever.
     pub(super) fn withholds(&mut self) -> bool {
+        self.look_at_sent();
         self.withheld = self.is_withheld();
         self.withheld
     }
@@ -44,13 +46,28 @@ impl Connection {
     pub(super) fn is_withheld(&self) -> bool {
         let taken = self.queue.progress();
         let answers = self.answers.map(|answers| answers.bytes.min(answers.ahead(taken)) as usize);
-        let waiting = self.queue.len().min(answers[0] + answers[1]);
+        let answers = self.waiting().min(answers[0] + answers[1]);
         let mark = if self.withheld { self.config.low_water_mark() } else { self.config.high_water_mark() };
-        waiting > mark
+        // Small answers reach the limit of messages first. What else waits is not the peer's doing.
+        answers > mark || (answers > self.waiting() / 2 && self.is_long())
     }
 
-    pub(super) fn drain_is_due(&self) -> bool {
-        self.drain_owed && self.state == State::Open && self.queue.len() <= self.config.low_water_mark()
+    /// More messages wait than half of those that may, and down to a quarter.
+    fn is_long(&self) -> bool {
+        let most = if self.withheld { self.few_messages() } else { self.many_messages() };
+        self.messages_at_most() > most && self.messages() > most
+    }
+
+    /// So many bytes less wait apart than were counted, for they were dropped, replaced or compressed: what is behind them
+    /// leaves sooner.
+    pub(super) fn line_shrank(&mut self, bytes: usize) {
+        let (taken, queued) = (self.queue.progress(), clamp(self.queue.len()));
+        for answers in &mut self.answers {
+            let apart = answers.ahead(taken).saturating_sub(queued);
+            answers.end = answers.end.wrapping_sub(apart.min(clamp(bytes)));
+        }
+        self.before =
+            self.before.map(|before| NonZeroU32::MIN.saturating_add((before.get() - 1).saturating_sub(clamp(bytes))));
     }
 }
 

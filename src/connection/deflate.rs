@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::{
     Config, Connection, SendStatus,
-    send::{MessageWriter, Writing},
+    backlog::Offer,
+    writer::{MessageWriter, Writing},
 };
 use crate::{
     SendError,
@@ -71,8 +72,12 @@ impl Connection {
     ) -> Result<SendStatus, SendError> {
         let message = message.into();
         self.check_message()?;
+        let room = self.has_room_for(message.as_bytes().len());
+        if !room && let Some(status) = self.decide(Offer::Borrowed(message, compression))? {
+            return Ok(status);
+        }
         self.append_message(message.kind().opcode(), message.as_bytes(), compression);
-        Ok(self.status())
+        Ok(self.status_with(room))
     }
 
     /// As [`Connection::writer`], with a say in whether the message is compressed; one that was begun goes on as it began.
@@ -131,7 +136,11 @@ impl Connection {
         if deflation.has_compressor() {
             self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
         }
-        compressed == Compressed::Yes
+        let compressed = compressed == Compressed::Yes;
+        if compressed {
+            self.count_frame(opcode, fin);
+        }
+        compressed
     }
 
     /// Queues a message whole, compressed if that is agreed on and worth it.
@@ -139,6 +148,7 @@ impl Connection {
         if !self.compresses(payload.len(), compression) || !self.append_compressed(opcode, payload, Fragment::Whole) {
             self.append_frame(opcode, payload);
         }
+        self.queue.count_last();
     }
 
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
@@ -152,7 +162,7 @@ impl Connection {
 
     /// Queues the compressed form of a prepared message, which all connections with a window of the same size share.
     /// False: it is to be sent as it is.
-    pub(super) fn append_prepared(&mut self, message: &PreparedMessage) -> bool {
+    pub(super) fn append_deflated(&mut self, message: &PreparedMessage) -> bool {
         if !self.compresses(message.payload().len(), message.compression()) {
             return false;
         }

@@ -58,9 +58,10 @@ impl Connection {
     /// The stream has ended and its last message was delivered. What waits still leaves, within the closing deadline:
     /// the peer may have closed its side only.
     pub(super) fn peer_is_silent(&mut self, now: Instant) {
-        if self.queue.is_empty() {
+        if !self.wants_write() {
             return self.end(Input::EndOfStream, Cause::Eof);
         }
+        self.frame_all();
         self.timers.begin_close(now, &self.config);
         self.step(Input::HalfClosed);
         self.ending().cause.get_or_insert(Cause::Eof);
@@ -68,6 +69,7 @@ impl Connection {
 
     pub(super) fn end(&mut self, input: Input, cause: Cause) {
         if self.state != State::Closed {
+            self.forget_backlog();
             let cut_off = self.state == State::Flushing && !self.queue.is_empty();
             self.step(input);
             match &mut self.ending().cause {
@@ -96,6 +98,8 @@ impl Connection {
     }
 
     pub(super) fn queue_close(&mut self, frame: CloseFrame, initiator: Initiator) {
+        // What was accepted leaves before it.
+        self.frame_all();
         let (payload, length) = frame.encode();
         self.append_frame(Opcode::Close, &payload[..length]);
         // 5.5.1: "The application MUST NOT send any more data frames": nothing is compressed any more.

@@ -26,8 +26,23 @@ pub enum Event<'b> {
     Pong(&'b [u8]),
     /// The send queue has fallen to `Config::low_water_mark` after a send that answered with backpressure.
     Drain,
+    /// Messages were dropped or replaced, for the peer reads too slowly: see [`SlowConsumer`](crate::SlowConsumer).
+    Dropped(Dropped),
     /// The end: always the last event, and there is always one.
     Closed(Box<Closed>),
+}
+
+/// What was not sent to a slow peer since this was last told; once for many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// Messages that were dropped when they were to be sent: `send` answered [`SendStatus::Dropped`](crate::SendStatus).
+    pub newest: u64,
+    /// Messages that had been accepted under [`SlowConsumer::DropOldest`](crate::SlowConsumer::DropOldest), and were dropped
+    /// for later ones.
+    pub oldest: u64,
+    /// Messages that had been accepted, and were replaced by the next of the same key.
+    pub replaced: u64,
 }
 
 /// How a connection ended.
@@ -82,6 +97,9 @@ pub enum Cause {
     Io(io::ErrorKind),
     /// A deadline passed.
     Timeout(Deadline),
+    /// The peer read too slowly, and [`SlowConsumer::Close`](crate::SlowConsumer::Close) was in force. Whether it answered
+    /// our Close is told by [`Closed::peer`].
+    SlowConsumer,
     /// [`Connection::abort`](crate::Connection::abort) was called.
     Aborted,
     /// Plain HTTP: every request was answered, and none of them upgraded.
@@ -97,6 +115,7 @@ impl fmt::Display for Cause {
             Cause::Eof => f.write_str("the stream ended without a closing handshake"),
             Cause::Io(kind) => write!(f, "transport: {kind}"),
             Cause::Timeout(deadline) => write!(f, "{deadline}"),
+            Cause::SlowConsumer => f.write_str("the peer read too slowly"),
             Cause::Aborted => f.write_str("aborted"),
             Cause::Served => f.write_str("plain HTTP, served"),
         }

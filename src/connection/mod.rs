@@ -30,11 +30,13 @@
 //! 4. sleep until the socket is ready or [`Connection::poll_timeout`], then call [`Connection::handle_timeout`];
 //! 5. do with the socket what [`Connection::transport`] says.
 
+mod backlog;
 mod backpressure;
 mod closing;
 mod config;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod driving;
 mod ending;
 mod event;
 mod masking_keys;
@@ -42,28 +44,35 @@ mod masking_keys;
 mod permessage_deflate;
 mod send;
 mod slow_consumer;
+mod stats;
 mod timers;
 mod watch;
+mod writer;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 
+use backlog::Backlog;
 use backpressure::Answers;
 use closing::{Input, Output, State};
 use ending::Ending;
-use send::Writing;
+use stats::Counting;
 use timers::{Due, Timers};
 use watch::Watch;
+use writer::Writing;
 
-pub use crate::http::Transport;
+pub use crate::{http::Transport, message::SlowConsumer};
 pub use config::{Config, ConfigBuilder};
-pub use event::{Cause, Closed, Deadline, Event, Initiator};
+pub use event::{Cause, Closed, Deadline, Dropped, Event, Initiator};
 pub use masking_keys::MaskingKeys;
 #[cfg(feature = "deflate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use permessage_deflate::PermessageDeflate;
-pub use send::{MessageWriter, SendStatus};
-pub use slow_consumer::SlowConsumer;
+pub use send::SendStatus;
+pub use stats::ConnectionStats;
+#[cfg_attr(not(feature = "net"), allow(unused_imports))]
+pub(crate) use stats::Sent;
 pub use watch::{Direction, WatchedFrame};
+pub use writer::MessageWriter;
 
 use crate::{
     buffer::{RecvBuffer, SendQueue},
@@ -109,7 +118,10 @@ pub struct Connection {
     #[allow(clippy::box_collection)]
     subprotocol: Option<Box<String>>,
     ending: Option<Box<Ending>>,
+    /// What waits apart for a slow peer, and what was dropped of it.
+    backlog: Option<Box<Backlog>>,
     watch: Option<Box<Watch>>,
+    counting: Option<Box<Counting>>,
     #[cfg(feature = "deflate")]
     deflate: Option<Box<deflate::Deflate>>,
 }
@@ -139,6 +151,7 @@ impl Connection {
     ) -> Self {
         queue.seal();
         let control_waits = !queue.is_empty();
+        let counting = config.statistics().then(|| Counting::new(&queue));
         #[cfg(not(feature = "deflate"))]
         let _ = extensions; // nobody could speak them
         Self {
@@ -161,7 +174,9 @@ impl Connection {
             writing: None,
             subprotocol: subprotocol.map(Box::new),
             ending: None,
+            backlog: None,
             watch: None,
+            counting,
             config,
         }
     }
@@ -169,13 +184,21 @@ impl Connection {
     /// The next event, or `None` until more bytes have come in, the queue has drained, or time has passed. Call it
     /// after each of these until it answers `None`.
     pub fn poll_event<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
-        if rx.take_arrived() {
+        let arrived = rx.take_arrived();
+        if arrived > 0 {
             self.timers.heard(now);
+            self.count_arrived(arrived);
         }
         if !std::mem::replace(&mut self.opened, true) {
             return Some(Event::Open);
         }
         self.count_answers();
+        if self.backlog.is_some()
+            && let Some(dropped) = self.look_at_backlog(now)
+        {
+            self.count_dropped(dropped);
+            return Some(Event::Dropped(dropped));
+        }
         self.settle();
         if self.drain_is_due() {
             self.drain_owed = false;
@@ -195,7 +218,11 @@ impl Connection {
             let inflation = self.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation);
             #[cfg(not(feature = "deflate"))]
             let inflation = None;
-            match self.decoder.decode(rx, &self.config.decoder_limits(), inflation, watcher) {
+            let found = self.decoder.decode(rx, &self.config.decoder_limits(), inflation, watcher);
+            if self.counting.is_some() {
+                self.count_found(&found, rx, now);
+            }
+            match found {
                 Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => {
                     self.timers.message();
                     let Some(text) = utf8::check(rx.delivered()) else {
@@ -253,14 +280,11 @@ impl Connection {
 
     /// Time has passed; call it when [`Connection::poll_timeout`] is due. Too early or too often does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.withheld || self.queue.is_blocked() {
-            // Its Pong waits behind what we do not read, or our Ping behind what it does not: the bytes that its system
-            // takes from us are its sign of life.
-            self.timers.note_progress(self.queue.progress(), self.withheld, now);
-        }
+        self.begin_late_close(now);
+        self.note_progress(now);
         match self.timers.expire(&self.config, !self.paused, now) {
             None => {}
-            Some(Due::Ping) => self.queue_control(Opcode::Ping, &[]),
+            Some(Due::Ping) => self.keepalive_ping(now),
             #[cfg(feature = "deflate")]
             Some(Due::Compressor) => self.look_at_compressor(now),
             Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
@@ -275,12 +299,22 @@ impl Connection {
         }
     }
 
+    /// While the peer's Pong waits behind what we do not read, or our Ping behind what it does not, the bytes that its system
+    /// takes from us are its sign of life. To be called behind a write; or else it is noticed at the next deadline only, and
+    /// a peer that died in between is given up one `Config::keepalive_interval` later.
+    pub(crate) fn note_progress(&mut self, now: Instant) {
+        if self.withheld || self.queue.is_blocked() {
+            self.timers.note_progress(self.queue.progress(), self.withheld, now);
+        }
+    }
+
     /// When [`Connection::handle_timeout`] wants to be called. It may move later, as bytes arrive, without notice;
     /// it moves earlier only by a call of `close`, `resume`, `poll_event` or `handle_timeout`, and by what sends, where
-    /// permessage-deflate was agreed on.
+    /// permessage-deflate was agreed on or [`SlowConsumer::Close`] closes.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Closed => None,
+            _ if self.closes_late() => Some(self.timers.at_once()),
             _ => self.timers.deadline(&self.config, !self.paused),
         }
     }
@@ -322,51 +356,6 @@ impl Connection {
         self.decoder.set_streaming(streaming)
     }
 
-    /// What waits to be sent: write [`bytes::Buf::chunks_vectored`], then [`bytes::Buf::advance`].
-    pub fn transmit(&mut self) -> &mut SendQueue {
-        self.forget_answers();
-        &mut self.queue
-    }
-
-    /// Does the connection want bytes from the stream?
-    pub fn wants_read(&self) -> bool {
-        match self.state {
-            State::Open | State::AwaitingClose => !self.eof && !self.paused && !self.is_withheld(),
-            State::Flushing | State::AwaitingEof => !self.eof,
-            State::Closed => false,
-        }
-    }
-
-    /// Does anything wait to be sent?
-    pub fn wants_write(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    /// Would [`Connection::poll_event`] have something to do without new bytes?
-    pub fn wants_poll(&self) -> bool {
-        let flushed = self.state == State::Flushing && self.queue.is_empty();
-        let ended = matches!(self.state, State::AwaitingEof | State::Closed)
-            && !self.ending.as_ref().is_some_and(|ending| ending.reported);
-        let reading = matches!(self.state, State::Open | State::AwaitingClose) && !self.paused;
-        let released = reading && self.withheld && !self.is_withheld();
-        !self.opened || flushed || ended || released || self.drain_is_due()
-    }
-
-    /// What the driver has to do with its stream.
-    pub fn transport(&self) -> Transport {
-        match self.state {
-            State::Closed => Transport::Close,
-            State::AwaitingEof if self.keys.is_none() => Transport::ShutdownWrite,
-            State::Flushing if self.queue.is_empty() && self.keys.is_none() => Transport::ShutdownWrite,
-            _ => Transport::Open,
-        }
-    }
-
-    /// Bytes that wait to be sent, as the W3C's `bufferedAmount`, with the bytes of the frames.
-    pub fn buffered_amount(&self) -> usize {
-        self.queue.len()
-    }
-
     /// True until a Close frame is queued or received, or the connection ends: the caller may send.
     pub fn is_open(&self) -> bool {
         self.state == State::Open
@@ -383,7 +372,8 @@ impl Connection {
     }
 
     /// Gives back what waits to be sent, for those who go on with the stream in another way.
-    pub fn into_parts(self) -> SendQueue {
+    pub fn into_parts(mut self) -> SendQueue {
+        self.frame_all();
         self.queue
     }
 

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Connection, State};
+use super::{
+    Connection, MessageWriter, State,
+    backlog::{Content, Offer},
+    writer::Writing,
+};
 #[cfg(feature = "deflate")]
 use crate::message::Compression;
 use crate::{
@@ -14,14 +18,18 @@ use crate::{
 /// From this size on a shared payload is queued by reference; below, a copy is cheaper.
 const SHARE_FROM: usize = 4 * 1024;
 
-/// The message was accepted and will be sent in order. This says how full the queue is now.
+/// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SendStatus {
-    /// Go on.
+    /// It was accepted and will be sent in order. Go on.
     Queued,
-    /// More than `Config::high_water_mark` bytes wait: better stop until [`Event::Drain`](super::Event::Drain).
+    /// It was accepted. More than `Config::high_water_mark` bytes wait, or half of `Config::max_send_messages`: better stop
+    /// until [`Event::Drain`](super::Event::Drain).
     Backpressure,
+    /// It will not be sent: a limit was reached, and [`SlowConsumer`](super::SlowConsumer) says that it is dropped.
+    /// [`Event::Dropped`](super::Event::Dropped) counts it, and [`Event::Drain`](super::Event::Drain) follows.
+    Dropped,
 }
 
 impl Connection {
@@ -29,17 +37,25 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::BufferFull`] when `Config::max_send_buffer` bytes wait already: a message is taken whole or not at
-    /// all. [`SendError::Closed`] once a Close frame was sent or received. [`SendError::UnfinishedMessage`] within a
-    /// message in fragments.
+    /// [`SendError::BufferFull`] when `Config::max_send_buffer` bytes wait already, [`SendError::QueueFull`] when
+    /// `Config::max_send_messages` messages do, unless [`Config::slow_consumer`](super::Config::slow_consumer) says what to
+    /// do then: a message is taken whole or not at all. [`SendError::Closed`] once a Close frame was sent or received.
+    /// [`SendError::UnfinishedMessage`] within a message in fragments.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
-        let message = message.into();
-        self.check_message()?;
         #[cfg(feature = "deflate")]
-        self.append_message(message.kind().opcode(), message.as_bytes(), Compression::Auto);
+        return self.send_with(message, Compression::Auto);
         #[cfg(not(feature = "deflate"))]
-        self.append_frame(message.kind().opcode(), message.as_bytes());
-        Ok(self.status())
+        {
+            let message = message.into();
+            self.check_message()?;
+            let room = self.has_room_for(message.as_bytes().len());
+            if !room && let Some(status) = self.decide(Offer::Borrowed(message))? {
+                return Ok(status);
+            }
+            self.append_frame(message.kind().opcode(), message.as_bytes());
+            self.queue.count_last();
+            Ok(self.status_with(room))
+        }
     }
 
     /// Queues a message by reference: a large payload is not copied (a client masks a copy, for it must).
@@ -52,20 +68,18 @@ impl Connection {
         if kind == Kind::Text && utf8::check(&payload).is_none() {
             return Err(SendError::InvalidUtf8);
         }
-        #[cfg(feature = "deflate")]
-        if self.compresses(payload.len(), Compression::Auto) {
-            self.append_message(kind.opcode(), &payload, Compression::Auto);
-            return Ok(self.status());
+        self.send_checked(kind, payload)
+    }
+
+    /// As [`Connection::send_bytes`], for a payload that is known to be what `kind` says.
+    pub(crate) fn send_checked(&mut self, kind: Kind, payload: Bytes) -> Result<SendStatus, SendError> {
+        self.check_message()?;
+        let room = self.has_room_for(payload.len());
+        if !room && let Some(status) = self.decide(Offer::Shared(kind, &payload))? {
+            return Ok(status);
         }
-        if self.keys.is_some() || payload.len() < SHARE_FROM {
-            self.append_frame(kind.opcode(), &payload);
-        } else {
-            let header = self.header(kind.opcode(), payload.len(), true);
-            self.watch_sent(&header, &payload);
-            let (header, length) = header.encode();
-            self.queue.append_shared(&header[..length], payload);
-        }
-        Ok(self.status())
+        self.append_shared(kind, payload);
+        Ok(self.status_with(room))
     }
 
     /// Queues a message that was encoded before: a count, for a server. A client masks a copy with a fresh key.
@@ -75,24 +89,70 @@ impl Connection {
     /// As [`Connection::send`].
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         self.check_message()?;
-        #[cfg(feature = "deflate")]
-        if self.append_prepared(message) {
-            return Ok(self.status());
+        let room = self.has_room_for(message.payload().len());
+        if !room && let Some(status) = self.decide(Offer::Prepared(message))? {
+            return Ok(status);
         }
-        self.append_encoded(message.kind().opcode(), 0, message.encoded());
-        Ok(self.status())
+        self.append_prepared(message);
+        Ok(self.status_with(room))
+    }
+
+    fn append_shared(&mut self, kind: Kind, payload: Bytes) {
+        #[cfg(feature = "deflate")]
+        if self.compresses(payload.len(), Compression::Auto) {
+            return self.append_message(kind.opcode(), &payload, Compression::Auto);
+        }
+        if self.keys.is_some() || payload.len() < SHARE_FROM {
+            self.append_frame(kind.opcode(), &payload);
+            self.queue.count_last();
+        } else {
+            let header = self.header(kind.opcode(), payload.len(), true);
+            self.watch_sent(&header, &payload);
+            let (header, length) = header.encode();
+            self.queue.append_shared(&header[..length], payload);
+            self.count_frame(kind.opcode(), true);
+        }
+    }
+
+    #[inline]
+    fn append_prepared(&mut self, message: &PreparedMessage) {
+        #[cfg(feature = "deflate")]
+        let compressed = self.append_deflated(message);
+        #[cfg(not(feature = "deflate"))]
+        let compressed = false;
+        if !compressed {
+            self.append_encoded(message.kind().opcode(), 0, message.encoded());
+        }
+    }
+
+    /// Frames a message that waited apart.
+    pub(super) fn append_content(&mut self, content: &Content) {
+        self.note_empty();
+        match content {
+            Content::Prepared(message) => self.append_prepared(message),
+            #[cfg(feature = "deflate")]
+            Content::Plain(kind, payload, Compression::Auto) => self.append_shared(*kind, payload.clone()),
+            #[cfg(feature = "deflate")]
+            Content::Plain(kind, payload, compression) => self.append_message(kind.opcode(), payload, *compression),
+            #[cfg(not(feature = "deflate"))]
+            Content::Plain(kind, payload) => self.append_shared(*kind, payload.clone()),
+        }
     }
 
     /// Queues a frame that was encoded before, for which a client needs a new header.
+    #[inline]
     pub(super) fn append_encoded(&mut self, opcode: Opcode, rsv: u8, encoded: &Encoded) {
         if self.keys.is_some() || self.watch.is_some() {
             let header = FrameHeader { rsv, ..self.header(opcode, encoded.payload().len(), true) };
             self.watch_sent(&header, encoded.payload());
             if self.keys.is_some() {
-                return self.append_encoding(&header, encoded.payload());
+                self.append_encoding(&header, encoded.payload());
+                self.queue.count_last();
+                return self.count_frame(opcode, true);
             }
         }
         self.queue.append_unit(encoded.frame());
+        self.count_frame(opcode, true);
     }
 
     /// Queues a Ping with up to 125 bytes of payload. It overtakes messages that wait.
@@ -151,7 +211,7 @@ impl Connection {
         if payload.len() > 125 {
             return Err(SendError::LongControlFrame(payload.len()));
         }
-        self.check_room()?;
+        self.check_control()?;
         self.queue_control(opcode, payload);
         Ok(self.status())
     }
@@ -169,6 +229,7 @@ impl Connection {
             self.watch_sent(&header, payload);
             encode(&mut frame, &header, payload);
             self.queue.overtake(&frame, opcode == Opcode::Pong, FrameHeader::frame_length);
+            self.count_frame(opcode, true);
         } else {
             self.control_waits = true;
             self.append_frame(opcode, payload);
@@ -179,10 +240,11 @@ impl Connection {
         self.append_fragment(opcode, payload, true);
     }
 
-    fn append_fragment(&mut self, opcode: Opcode, payload: &[u8], fin: bool) {
+    pub(super) fn append_fragment(&mut self, opcode: Opcode, payload: &[u8], fin: bool) {
         let header = self.header(opcode, payload.len(), fin);
         self.watch_sent(&header, payload);
         self.append_encoding(&header, payload);
+        self.count_frame(opcode, fin);
     }
 
     fn append_encoding(&mut self, header: &FrameHeader, payload: &[u8]) {
@@ -195,48 +257,16 @@ impl Connection {
         FrameHeader { fin, rsv: 0, opcode, mask, payload_length: payload as u64 }
     }
 
-    pub(super) fn check_message(&self) -> Result<(), SendError> {
+    /// Data is about to be queued. The control frames that stood in line have left with the rest, also where none has come
+    /// since.
+    pub(super) fn note_empty(&mut self) {
+        self.control_waits &= !self.queue.is_empty();
+    }
+
+    pub(super) fn check_message(&mut self) -> Result<(), SendError> {
         self.check_open()?;
-        if self.writing.is_some() {
-            return Err(SendError::UnfinishedMessage);
-        }
-        self.check_room()
-    }
-
-    fn check_room(&self) -> Result<(), SendError> {
-        let (buffered, limit) = (self.queue.len(), self.config.max_send_buffer());
-        if buffered >= limit { Err(SendError::BufferFull { buffered, limit }) } else { Ok(()) }
-    }
-
-    pub(super) fn status(&mut self) -> SendStatus {
-        if self.queue.len() > self.config.high_water_mark() {
-            self.drain_owed = true;
-            SendStatus::Backpressure
-        } else {
-            SendStatus::Queued
-        }
-    }
-}
-
-/// A message that is being sent in fragments.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Writing {
-    pub(super) kind: Kind,
-    /// Its first frame was queued.
-    pub(super) begun: bool,
-    /// Whether it is compressed; settled with its first frame.
-    #[cfg(feature = "deflate")]
-    pub(super) compression: Compression,
-}
-
-impl Writing {
-    fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            begun: false,
-            #[cfg(feature = "deflate")]
-            compression: Compression::Always,
-        }
+        self.note_empty();
+        if self.writing.is_some() { Err(SendError::UnfinishedMessage) } else { Ok(()) }
     }
 }
 
@@ -248,70 +278,5 @@ fn encode(out: &mut Vec<u8>, header: &FrameHeader, payload: &[u8]) {
     out.extend_from_slice(payload);
     if let Some(mask) = header.mask {
         apply_mask(&mut out[start..], mask, 0);
-    }
-}
-
-/// Writes one message in fragments; made by [`Connection::writer`]. Dropping it does not finish the message:
-/// `writer` goes on with it, in this turn or a later one.
-#[derive(Debug)]
-#[must_use]
-pub struct MessageWriter<'c> {
-    connection: &'c mut Connection,
-    kind: Kind,
-    /// Counts whole messages, for a loop's statistics.
-    sent: Option<&'c mut u64>,
-}
-
-#[cfg(feature = "net")]
-impl<'c> MessageWriter<'c> {
-    pub(crate) fn counted(mut self, sent: &'c mut u64) -> Self {
-        self.sent = Some(sent);
-        self
-    }
-}
-
-impl MessageWriter<'_> {
-    /// Queues one fragment. A fragment of a text holds whole characters.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::send`], and [`SendError::InvalidUtf8`]; nothing was queued, and the message goes on.
-    pub fn write(&mut self, payload: &[u8]) -> Result<SendStatus, SendError> {
-        self.connection.check_open()?;
-        self.connection.check_room()?;
-        if self.kind == Kind::Text && utf8::check(payload).is_none() {
-            return Err(SendError::InvalidUtf8);
-        }
-        Ok(self.fragment(payload, false))
-    }
-
-    /// Ends the message. Only now can the next one be sent.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`].
-    pub fn finish(mut self) -> Result<SendStatus, SendError> {
-        self.connection.check_open()?;
-        let status = self.fragment(&[], true);
-        self.connection.writing = None;
-        if let Some(sent) = &mut self.sent {
-            **sent += 1;
-        }
-        Ok(status)
-    }
-
-    fn fragment(&mut self, payload: &[u8], fin: bool) -> SendStatus {
-        let mut writing = self.connection.writing.unwrap_or(Writing::new(self.kind));
-        let opcode = if writing.begun { Opcode::Continuation } else { self.kind.opcode() };
-        #[cfg(feature = "deflate")]
-        let compressed = self.connection.append_compressed_fragment(&mut writing, payload, fin);
-        #[cfg(not(feature = "deflate"))]
-        let compressed = false;
-        if !compressed {
-            self.connection.append_fragment(opcode, payload, fin);
-        }
-        writing.begun = true;
-        self.connection.writing = Some(writing);
-        self.connection.status()
     }
 }

@@ -12,6 +12,8 @@ type Tick = u32;
 const NEVER: Tick = Tick::MAX;
 /// Past this the epoch moves on, so that ticks and the longest configurable time add up below `NEVER`.
 const REBASE: Tick = 1 << 31;
+/// So much of the past is kept: more than the longest configurable time, so that no deadline moves with the epoch.
+const KEPT: Tick = REBASE / 32 * 31;
 
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -64,8 +66,9 @@ impl Timers {
     fn tick(&mut self, now: Instant) -> Tick {
         let since = now.saturating_duration_since(self.epoch);
         if since.as_millis() > u128::from(REBASE) {
-            let shift = ticks(since).min(REBASE);
-            self.epoch += Duration::from_millis(u64::from(shift));
+            let passed = u64::try_from(since.as_millis()).unwrap_or(u64::MAX) - u64::from(KEPT);
+            self.epoch += Duration::from_millis(passed);
+            let shift = Tick::try_from(passed).unwrap_or(Tick::MAX);
             let ticks_of_all = [
                 &mut self.heard,
                 &mut self.pinged,
@@ -79,9 +82,15 @@ impl Timers {
                     *tick = tick.saturating_sub(shift);
                 }
             }
-            return ticks(now.saturating_duration_since(self.epoch)).min(REBASE);
+            return KEPT;
         }
         ticks(since)
+    }
+
+    /// Our Ping has not been answered.
+    #[cfg(feature = "net")]
+    pub(super) fn awaits_life(&self) -> bool {
+        self.pinged != NEVER
     }
 
     /// Bytes arrived.
@@ -154,6 +163,11 @@ impl Timers {
     pub(super) fn deadline(&self, config: &Config, keepalive: bool) -> Option<Instant> {
         let (tick, _) = self.next(config, keepalive)?;
         Some(self.epoch + Duration::from_millis(u64::from(tick)))
+    }
+
+    /// A time that has come.
+    pub(super) fn at_once(&self) -> Instant {
+        self.epoch
     }
 
     /// What is due by `now`. A Ping counts as sent.

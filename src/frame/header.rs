@@ -153,6 +153,11 @@ impl FrameHeader {
         (bytes, at)
     }
 
+    /// The header of a whole message.
+    pub(crate) fn of_message(payload: usize, mask: Option<[u8; 4]>) -> Self {
+        Self { fin: true, rsv: 0, opcode: Opcode::Binary, mask, payload_length: payload as u64 }
+    }
+
     /// The length of the frame of our own that starts `bytes`, its payload included.
     pub(crate) fn frame_length(bytes: &[u8]) -> usize {
         match Self::parse(bytes) {

@@ -30,6 +30,20 @@ pub enum HandshakeError {
         /// The status of the answer.
         status: u16,
     },
+    /// Server: the listener held as many connections as it may. The peer was answered 503, without being asked what it
+    /// wanted.
+    #[error("{limit} connections are open already")]
+    TooManyConnections {
+        /// `Config::max_connections`.
+        limit: usize,
+    },
+    /// Server: the peer's address (of IPv6 its /64) had as many connections as it may. The peer was answered 429, without
+    /// being asked what it wanted.
+    #[error("{limit} connections are open from this address already")]
+    TooManyConnectionsFromAddress {
+        /// `Config::max_connections_per_address`.
+        limit: usize,
+    },
     /// Server: what `verify` accepted with cannot be sent. The peer was answered 500.
     #[error("invalid acceptance: {0}")]
     Acceptance(#[from] AcceptanceError),
@@ -40,10 +54,10 @@ pub enum HandshakeError {
     #[error("bad upgrade response: {0}")]
     Answer(#[from] AnswerError),
     /// Client: the server answered with something other than 101.
-    #[error("the server refused the upgrade: {} {}", .0.status(), .0.reason())]
+    #[error("the server refused the upgrade: {} {}", .0.status(), .0.reason().escape_debug())]
     Refused(Box<Refusal>),
     /// Client: the server answered with a redirect. Whether to follow it is up to the caller.
-    #[error("the server redirects ({status}) to {location}")]
+    #[error("the server redirects ({status}) to {}", .location.escape_debug())]
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: u16,
@@ -53,14 +67,16 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The HTTP status that went over the wire, if one did.
+    /// The HTTP status that went over the wire, if one did. (Not of [`Timeout`](Self::Timeout), which a server answers with
+    /// 408 if a request has begun.)
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Request(fault) => Some(fault.status()),
             Self::Upgrade(fault) => Some(fault.status()),
             Self::Rejected { status } | Self::Redirect { status, .. } => Some(*status),
             Self::Acceptance(_) => Some(500),
-            Self::ResponseTimeout => Some(503),
+            Self::ResponseTimeout | Self::TooManyConnections { .. } => Some(503),
+            Self::TooManyConnectionsFromAddress { .. } => Some(429),
             Self::Refused(refusal) => Some(refusal.status()),
             Self::Timeout | Self::Eof | Self::Response(_) | Self::Answer(_) => None,
         }

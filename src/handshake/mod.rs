@@ -19,6 +19,7 @@ mod client_request;
 mod deflate;
 mod error;
 mod extensions;
+mod requirements;
 mod server;
 mod verdict;
 

@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use bytes::BufMut as _;
 
-use super::accept_key::{AcceptKey, encode_accept_key, is_valid_key};
+use super::accept_key::{AcceptKey, encode_accept_key};
 use super::accepted::Accepted;
 use super::deflate::{DeflateAnswer, DeflateOffer, DeflateParams};
 use super::error::{AcceptanceError, HandshakeError, UpgradeError};
-use super::extensions::{self, ExtensionList, Extensions};
+use super::extensions::{ExtensionList, Extensions};
+use super::requirements::check_upgrade;
 use super::verdict::{Acceptance, Verdict};
 use crate::buffer::{RecvBuffer, SendQueue};
 use crate::http::{
     Answer, Exchange, Known, Limits, OwnedRequest, Polled, Request, Response, StreamError, StreamStatus, Timeouts,
-    Transport, is_token,
+    Transport,
 };
 
 /// A server's connection before it is a WebSocket: HTTP requests and answers, until one of them upgrades.
@@ -80,9 +81,22 @@ impl ServerHandshake {
         Self { exchange: Exchange::new(limits, timeouts, now), failure: None, deflate: None }
     }
 
+    /// Answers at once with the status and the words of `failure`, whatever the request will be, then closes.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn turn_away(&mut self, failure: HandshakeError, now: Instant) {
+        self.exchange.turn_away(failure.status().unwrap_or(503), &failure.to_string(), now);
+        self.failure = Some(failure);
+    }
+
     /// Tells the peer's address, which `verify` then sees.
     pub fn set_peer_addr(&mut self, peer_addr: Option<SocketAddr>) {
         self.exchange.set_peer_addr(peer_addr);
+    }
+
+    /// Where the peer was when it came; a socket that was reset does not tell any more.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.exchange.peer_addr()
     }
 
     /// Accepts the first offer of permessage-deflate that can be (RFC 7692, section 7.1), with these parameters or
@@ -242,57 +256,6 @@ impl fmt::Debug for ServerHandshake {
             .field("outcome", &self.outcome())
             .finish_non_exhaustive()
     }
-}
-
-/// RFC 6455, 4.2.1: the requirements on a client's request that are beyond HTTP. Gives the key.
-fn check_upgrade<'b>(request: &Request<'b>) -> Result<&'b [u8], UpgradeError> {
-    let fields = &request.head.fields;
-    let bytes = request.bytes;
-    // Item 1: "An HTTP/1.1 or higher GET request".
-    if request.head.method(bytes) != b"GET" {
-        return Err(UpgradeError::Method);
-    }
-    // Item 4: "A |Connection| header field that includes the token "Upgrade"".
-    if !fields.has_token(bytes, Known::Connection, "upgrade") {
-        return Err(UpgradeError::Connection);
-    }
-    // 11.3.5: "MUST NOT appear more than once in an HTTP request". 4.4: another version is told ours.
-    if fields.lines(Known::SecWebSocketVersion) > 1 {
-        return Err(UpgradeError::DuplicateVersion);
-    }
-    if fields.first(bytes, Known::SecWebSocketVersion) != Some(b"13") {
-        return Err(UpgradeError::Version);
-    }
-    // Item 5; 11.3.1: "MUST NOT appear more than once in an HTTP request".
-    let key = fields.first(bytes, Known::SecWebSocketKey).ok_or(UpgradeError::MissingKey)?;
-    if fields.lines(Known::SecWebSocketKey) > 1 {
-        return Err(UpgradeError::DuplicateKey);
-    }
-    if !is_valid_key(key) {
-        return Err(UpgradeError::InvalidKey);
-    }
-    // 4.1, item 10: "The elements that comprise this value MUST be non-empty strings with characters in the
-    // range U+0021 to U+007E not including separator characters".
-    if fields.lines(Known::SecWebSocketProtocol) > 0 {
-        let mut items =
-            fields.all(bytes, Known::SecWebSocketProtocol).flat_map(|line| line.split(|&byte| byte == b','));
-        let tokens = items.all(|item| matches!(crate::http::trim(item), item if item.is_empty() || is_token(item)));
-        // 4.3: "Sec-WebSocket-Protocol-Client = 1#token": one at least.
-        if !tokens || request.subprotocols().next().is_none() {
-            return Err(UpgradeError::Subprotocols);
-        }
-    }
-    if fields.lines(Known::SecWebSocketExtensions) > 0 {
-        // 9.1: "extension-list = 1#extension": one at least, on all lines together.
-        let mut offers = false;
-        for line in fields.all(bytes, Known::SecWebSocketExtensions) {
-            offers |= extensions::validate(line)?;
-        }
-        if !offers {
-            return Err(extensions::ExtensionsError.into());
-        }
-    }
-    Ok(key)
 }
 
 /// The answer to a request that breaks a rule.

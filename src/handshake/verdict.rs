@@ -148,12 +148,12 @@ impl<'b> Request<'b> {
     /// Accepts if the `Origin` is one of these; else 403.
     ///
     /// RFC 6455, 10.2: a browser opens a WebSocket for any page, with the cookies of *this* site, and only the
-    /// `Origin` tells whose page it was. Origins are `scheme://host[:port]`, without a path; `null` can be
-    /// named. A request without an `Origin`, as most clients other than browsers send it, is refused: see
+    /// `Origin` tells whose page it was. Origins are `scheme://host[:port]`, without a path, and the same with
+    /// the scheme's own port as without one; `null` can be named. A request without an `Origin`, as most clients other than browsers send it, is refused: see
     /// [`allow_origins_or_none`](Self::allow_origins_or_none).
     pub fn allow_origins(&self, origins: &[impl AsRef<str>]) -> Verdict {
         match self.origin() {
-            Some(origin) if origins.iter().any(|allowed| allowed.as_ref().eq_ignore_ascii_case(origin)) => {
+            Some(origin) if origins.iter().any(|allowed| is_same_origin(allowed.as_ref(), origin)) => {
                 Acceptance::new().into()
             }
             _ => self.reject(403, "origin not allowed\n"),
@@ -186,5 +186,59 @@ impl<'b> Request<'b> {
     /// Refuses, with a status and a text.
     pub fn reject(&self, status: u16, body: impl Into<bytes::Bytes>) -> Verdict {
         Response::text(status, body).into()
+    }
+}
+
+/// RFC 6454, 5: the same scheme, host and port. 4: "If there is no port component [..] let /uri-port/ be the default port for
+/// the protocol given by /uri-scheme/", which browsers leave out, and people may write.
+fn is_same_origin(a: &str, b: &str) -> bool {
+    without_default_port(a).eq_ignore_ascii_case(without_default_port(b))
+}
+
+fn without_default_port(origin: &str) -> &str {
+    let is = |scheme: &str| origin.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let default = if is("http://") || is("ws://") {
+        ":80"
+    } else if is("https://") || is("wss://") {
+        ":443"
+    } else {
+        return origin;
+    };
+    origin.strip_suffix(default).unwrap_or(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_origin;
+
+    #[test]
+    fn rfc6454_section_5_origins_are_the_same_with_the_default_port_and_without() {
+        for (a, b) in [
+            ("http://host", "http://host"),
+            ("http://host:80", "http://host"),
+            ("HTTPS://Host", "https://hOST:443"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("http://[::80]", "http://[::80]:80"),
+            ("wss://host:443", "wss://host"),
+            ("null", "null"),
+            ("app://host:80", "app://host:80"),
+        ] {
+            assert!(is_same_origin(a, b) && is_same_origin(b, a), "{a} {b}");
+        }
+        for (a, b) in [
+            ("http://host", "https://host"),
+            ("http://host:443", "http://host"),
+            ("https://host:80", "https://host"),
+            ("http://host:8080", "http://host:80"),
+            ("http://host.evil", "http://host"),
+            ("http://host:80:80", "http://host"),
+            ("http://host", "http://host/"),
+            ("app://host:80", "app://host"),
+            ("http://[::80]", "http://[:]"),
+            ("http://h\u{f6}st", "http://h\u{d6}st"),
+            ("", "null"),
+        ] {
+            assert!(!is_same_origin(a, b) && !is_same_origin(b, a), "{a} {b}");
+        }
     }
 }

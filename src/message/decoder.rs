@@ -59,6 +59,7 @@ pub(crate) struct Decoder {
     size: u64,
     /// Bytes of text in the buffer that were found to be UTF-8.
     checked: usize,
+    /// Frames of the current message, and of the last one until the next begins.
     fragments: u32,
     mask: [u8; 4],
     /// How far the current frame's payload has turned its masking key.
@@ -100,6 +101,11 @@ impl Decoder {
             self.streaming = streaming;
         }
         self.message.is_none()
+    }
+
+    /// Of how many frames the message came that was found last.
+    pub(crate) fn fragments(&self) -> u32 {
+        self.fragments
     }
 
     /// The next message or control frame, or `None` when the buffer does not hold one whole. Reads each byte once,
@@ -237,6 +243,7 @@ impl Decoder {
         }
         if header.opcode != Opcode::Continuation {
             self.compressed = header.rsv == RSV1;
+            self.fragments = 0;
         }
         let limit = self.limit(limits);
         // What it is inflated to counts then, as it comes. Compressed it may be longer, if its sender gains nothing by it;
@@ -295,7 +302,6 @@ impl Decoder {
     fn end_message(&mut self) {
         self.message = None;
         self.size = 0;
-        self.fragments = 0;
         self.checked = 0;
     }
 }

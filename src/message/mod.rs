@@ -7,6 +7,7 @@ pub(crate) mod decoder;
 #[cfg(feature = "deflate")]
 pub(crate) mod deflate;
 mod prepared;
+mod slow_consumer;
 pub(crate) mod utf8;
 
 use std::{fmt, ops::Deref};
@@ -18,6 +19,7 @@ pub(crate) use deflate::Inflation;
 pub use deflate::{Compression, DeflatePool};
 pub(crate) use prepared::Encoded;
 pub use prepared::PreparedMessage;
+pub use slow_consumer::SlowConsumer;
 
 /// Nobody inflates.
 #[cfg(not(feature = "deflate"))]
@@ -68,6 +70,12 @@ impl<'a> Message<'a> {
             Kind::Text => Message::Text(Text::checked_in_pieces(payload)),
             Kind::Binary => Message::Binary(payload),
         }
+    }
+
+    /// A text that is known as a `str` already.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn is_str(&self) -> bool {
+        matches!(self, Message::Text(Text(Checked::Whole(_))))
     }
 
     /// Text or binary.

@@ -1,7 +1,8 @@
 //! A message that is encoded once and shared by count.
 
+use std::sync::Arc;
 #[cfg(feature = "deflate")]
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -10,7 +11,7 @@ use super::{
     Compression,
     deflate::{Compressed, Deflation},
 };
-use super::{Kind, Message};
+use super::{Kind, Message, slow_consumer::Wishes};
 use crate::frame::{FrameHeader, Opcode};
 
 /// A message framed once, to be sent to many. A clone is a count.
@@ -31,6 +32,7 @@ use crate::frame::{FrameHeader, Opcode};
 pub struct PreparedMessage {
     encoded: Encoded,
     kind: Kind,
+    pub(super) wishes: Option<Arc<Wishes>>,
     #[cfg(feature = "deflate")]
     deflated: Deflated,
 }
@@ -64,6 +66,7 @@ impl PreparedMessage {
         Self {
             encoded: Encoded { frame: frame.into(), header: length as u8 },
             kind: message.kind(),
+            wishes: None,
             #[cfg(feature = "deflate")]
             deflated: Deflated::default(),
         }

@@ -13,22 +13,26 @@ use mio::{Interest, Registry, Token, event::Source, net::TcpListener};
 
 use super::{
     ConnId,
+    admission::{Entry, Place},
     connections::Connections,
     deadlines::Planned,
+    log::{self, Warned},
     phase::{Phase, Readiness, Slot},
     slots::Slots,
     socket::Stream,
 };
 use crate::{
     Config,
-    handshake::{ServerHandshake, Verdict},
+    handshake::{HandshakeError, ServerHandshake, Verdict},
     http::Request,
 };
 
-/// Connections accepted by one listener in one turn: the others are served in between.
-const BUDGET: usize = 128;
 /// After an error that will pass (no descriptors, no memory) the listener is left alone for this long.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// So many errors in a row that concern one connection each are passed over; then they count as one that will pass, for
+/// they may have another reason.
+const PASSED: usize = 16;
 
 /// Answers a request; see [`EventLoop::listen`](super::EventLoop::listen).
 pub(super) type Verify = dyn FnMut(ConnId, &Request<'_>) -> Verdict;
@@ -47,6 +51,8 @@ pub(super) struct Listener {
     /// The backlog may hold more.
     pub(super) pending: bool,
     retry_at: Option<Instant>,
+    /// The error of the last call of `accept`, told once.
+    failing: Option<Option<i32>>,
 }
 
 impl fmt::Debug for Listener {
@@ -82,7 +88,7 @@ impl Listener {
         token: Token,
     ) -> io::Result<Self> {
         registry.register(listening.source(), token, Interest::READABLE)?;
-        Ok(Self { listening: Some(listening), verify, config, pending: true, retry_at: None })
+        Ok(Self { listening: Some(listening), verify, config, pending: true, retry_at: None, failing: None })
     }
 
     /// No more connections: the socket is closed.
@@ -99,7 +105,7 @@ impl Listener {
         (self.pending && self.retry_at.is_none(), self.retry_at)
     }
 
-    /// Takes connections from the backlog, up to the budget of a turn.
+    /// Takes connections from the backlog, up to `Config::accept_budget`: the others are served in between.
     pub(super) fn accept(&mut self, number: u16, connections: &mut Connections, registry: &Registry, base: usize) {
         let now = connections.now;
         if !self.pending || self.retry_at.is_some_and(|at| at > now) {
@@ -107,18 +113,20 @@ impl Listener {
         }
         self.retry_at = None;
         let Some(listening) = &self.listening else { return };
-        for _ in 0..BUDGET {
+        let mut passed = 0;
+        for _ in 0..self.config.accept_budget() {
             match listening.accept() {
                 Ok((stream, peer)) => {
+                    passed = 0;
                     connections.stats.accepted += 1;
-                    let mut handshake =
-                        ServerHandshake::new(self.config.http_limits(), self.config.http_timeouts(), now);
-                    handshake.set_peer_addr(peer);
-                    #[cfg(feature = "deflate")]
-                    handshake.set_deflate(self.config.permessage_deflate().map(|deflate| deflate.terms()));
-                    let phase = Phase::Serving { handshake: Box::new(handshake), config: self.config.clone() };
-                    if let Err(error) = adopt(connections, stream, phase, number, registry, base) {
-                        self.failed(error, connections);
+                    if self.failing.take().is_some() {
+                        log::accepts_again(number);
+                    }
+                    let Some((place, refusal)) = enter(connections, number, peer) else { continue };
+                    let phase = self.serving(peer, refusal, now);
+                    let arrival = Arrival { stream, phase, listener: number, place };
+                    if let Err(error) = adopt(connections, arrival, registry, base) {
+                        self.failed(number, &error, connections);
                         return;
                     }
                 }
@@ -126,45 +134,103 @@ impl Listener {
                     self.pending = false;
                     return;
                 }
-                // The one at the head of the backlog has gone; the next may be well.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
-                    connections.stats.accept_errors += 1;
-                    connections.stats.last_accept_error = error.raw_os_error();
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && passed < PASSED => passed += 1,
+                Err(error) if is_of_one(&error) && passed < PASSED => {
+                    passed += 1;
+                    connections.stats.count_accept_error(&error);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.failed(error, connections);
+                    self.failed(number, &error, connections);
                     return;
                 }
             }
         }
     }
 
+    /// A connection's first phase; with a refusal its only one.
+    fn serving(&self, peer: Option<SocketAddr>, refusal: Option<HandshakeError>, now: Instant) -> Phase {
+        let mut handshake = ServerHandshake::new(self.config.http_limits(), self.config.http_timeouts(), now);
+        handshake.set_peer_addr(peer);
+        #[cfg(feature = "deflate")]
+        handshake.set_deflate(self.config.permessage_deflate().map(|deflate| deflate.terms()));
+        if let Some(refusal) = refusal {
+            handshake.turn_away(refusal, now);
+        }
+        Phase::Serving { handshake: Box::new(handshake), config: self.config.clone() }
+    }
+
     /// The edge has been used up, and the backlog is not empty: only a timer brings us back, without spinning.
-    fn failed(&mut self, error: io::Error, connections: &mut Connections) {
-        connections.stats.accept_errors += 1;
-        connections.stats.last_accept_error = error.raw_os_error();
+    fn failed(&mut self, number: u16, error: &io::Error, connections: &mut Connections) {
+        if self.failing.replace(error.raw_os_error()) != Some(error.raw_os_error()) {
+            log::accept_failed(number, error);
+        }
+        connections.stats.count_accept_error(error);
         self.retry_at = Some(connections.now + RETRY);
     }
 }
 
-/// Gives a stream a slot.
+/// The connection at the head of the backlog has failed, and the next may be well. accept(2): "Linux accept() passes
+/// already-pending network errors on the new socket as an error code from accept()."
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind as E;
+    /// On Linux, which has no `ErrorKind` for it.
+    const EPROTO: i32 = 71;
+    let kinds = [E::ConnectionAborted, E::ConnectionReset, E::HostUnreachable, E::NetworkUnreachable, E::NetworkDown];
+    kinds.contains(&error.kind()) || (cfg!(target_os = "linux") && error.raw_os_error() == Some(EPROTO))
+}
+
+/// A place for a new connection, and why it is refused, if it is. `None`: it is closed without an answer.
+fn enter(
+    connections: &mut Connections,
+    listener: u16,
+    peer: Option<SocketAddr>,
+) -> Option<(Place, Option<HandshakeError>)> {
+    let Connections { admissions, stats, .. } = connections;
+    match admissions.get_mut(usize::from(listener)).map(|admission| admission.enter(peer)) {
+        Some(Entry::Admitted(place)) => Some((place, None)),
+        Some(Entry::Refused(place, error)) => {
+            match error {
+                HandshakeError::TooManyConnections { .. } => stats.refused_by_total += 1,
+                _ => stats.refused_by_address += 1,
+            }
+            Some((place, Some(error)))
+        }
+        Some(Entry::Dropped(error)) => {
+            stats.refused_unanswered += 1;
+            log::dropped(listener, peer, &error);
+            None
+        }
+        None => Some((Place::NONE, None)),
+    }
+}
+
+/// A connection that is new in the loop.
+pub(super) struct Arrival {
+    pub(super) stream: Stream,
+    pub(super) phase: Phase,
+    pub(super) listener: u16,
+    pub(super) place: Place,
+}
+
+/// Gives it a slot; if that fails it is closed, and its place given back.
 pub(super) fn adopt(
     connections: &mut Connections,
-    stream: Stream,
-    phase: Phase,
-    listener: u16,
+    arrival: Arrival,
     registry: &Registry,
     base: usize,
 ) -> io::Result<ConnId> {
+    let Arrival { mut stream, phase, listener, place } = arrival;
     stream.prepare();
-    let mut stream = stream;
     let connecting = matches!(phase, Phase::Opening(_));
     let id = connections.slots.next_id();
     let interest = if connecting { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-    stream.register(registry, Slots::<Slot>::token(base, id), interest)?;
+    if let Err(error) = stream.register(registry, Slots::<Slot>::token(base, id), interest) {
+        connections.give_back(listener, place);
+        return Err(error);
+    }
     let ready = Readiness { readable: !connecting, writable: connecting, ..Readiness::default() };
-    let slot = Slot { stream, phase, leftover: None, planned: Planned::NEVER, listener, ready };
+    let (planned, warned) = (Planned::NEVER, Warned::default());
+    let slot = Slot { stream, phase, leftover: None, planned, listener, place, ready, warned };
     let id = connections.slots.insert(slot);
     connections.plan(id);
     if !connecting {

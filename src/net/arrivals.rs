@@ -3,8 +3,10 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use super::{
-    ConnId, Detached, EventLoop, Stream, accept,
-    phase::{Opening, Phase},
+    ConnId, Detached, EventLoop, Stream,
+    accept::{self, Arrival},
+    admission::Place,
+    phase::{OUTGOING, Opening, Phase},
 };
 use crate::{
     Config, Connection, MaskingKeys, RecvBuffer,
@@ -65,7 +67,8 @@ impl EventLoop {
         let opening = Opening { handshake, config, keys, connected: false };
         let phase = Phase::Opening(Box::new(opening));
         let base = self.first_slot();
-        let id = accept::adopt(&mut self.connections, stream, phase, 0, &self.registry, base)?;
+        let arrival = Arrival { stream, phase, listener: OUTGOING, place: Place::NONE };
+        let id = accept::adopt(&mut self.connections, arrival, &self.registry, base)?;
         self.tell_of_shutdown(id);
         Ok(id)
     }
@@ -86,13 +89,13 @@ impl EventLoop {
         let phase = Phase::Open(Connection::server(accepted, config, Instant::now()));
         let mut buffer = RecvBuffer::new();
         buffer.extend(received);
-        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: 0 })
+        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: OUTGOING })
     }
 
     /// Takes a connection out of the loop, in whatever phase it is. Its id names nobody from then on, and no event
-    /// follows.
+    /// follows. It counts no longer for the limits of the listener that accepted it, nor for those of where it is adopted.
     pub fn detach(&mut self, id: ConnId) -> Option<Detached> {
-        let mut slot = self.connections.slots.remove(id)?;
+        let mut slot = self.connections.remove(id)?;
         let _ = self.registry.deregister(slot.stream.source());
         let received = slot.leftover.map(|leftover| *leftover).unwrap_or_default();
         Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener })
@@ -111,7 +114,11 @@ impl EventLoop {
             connection.announce();
         }
         let base = self.first_slot();
-        let id = accept::adopt(&mut self.connections, stream, phase, listener, &self.registry, base)?;
+        let arrival = Arrival { stream, phase, listener, place: Place::NONE };
+        let id = accept::adopt(&mut self.connections, arrival, &self.registry, base)?;
+        if !received.is_empty() {
+            self.connections.large.add_left(&received);
+        }
         if let Some(slot) = self.connections.slots.get_mut(id) {
             slot.leftover = (!received.is_empty()).then(|| Box::new(received));
             slot.ready.readable = true;

@@ -6,12 +6,15 @@ use bytes::Bytes;
 
 use super::{
     ConnId, Stats,
+    admission::{Admission, Place},
     deadlines::Deadlines,
+    large::Large,
     phase::{Phase, Slot},
     slots::Slots,
 };
 use crate::{
     CloseCode, Connection, Kind, Message, MessageWriter, PreparedMessage, SendError, SendStatus, WatchedFrame,
+    connection::Sent,
     handshake::{Progress, Verdict},
     http::{OwnedRequest, StreamError, StreamStatus},
 };
@@ -23,6 +26,8 @@ const POOLED: usize = 128 * 1024;
 #[derive(Debug)]
 pub struct Connections {
     pub(super) slots: Slots<Slot>,
+    /// What each listener holds.
+    pub(super) admissions: Vec<Admission>,
     /// Something waits to be written, or the transport has to change.
     pub(super) dirty: Vec<ConnId>,
     /// To be read or polled, without another word from the kernel.
@@ -31,10 +36,12 @@ pub struct Connections {
     pub(super) pool: Vec<Vec<u8>>,
     /// Bytes in the pool.
     pooled: usize,
+    pub(super) large: Large,
     /// Contexts of permessage-deflate.
     #[cfg(feature = "deflate")]
     pub(super) contexts: crate::DeflatePool,
     pub(super) stats: Stats,
+    pub(super) sent: Sent,
     /// Upgrades are refused, with this `Retry-After` in seconds.
     pub(super) draining: Option<u64>,
     /// The time of this turn.
@@ -46,14 +53,17 @@ impl Connections {
         let now = Instant::now();
         Self {
             slots: Slots::new(),
+            admissions: Vec::new(),
             dirty: Vec::new(),
             ready: Vec::new(),
             deadlines: Deadlines::new(now),
             pool: Vec::new(),
             pooled: 0,
+            large: Large::default(),
             #[cfg(feature = "deflate")]
             contexts: crate::DeflatePool::new(),
             stats: Stats::default(),
+            sent: Sent::default(),
             draining: None,
             now,
         }
@@ -65,10 +75,13 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
-        let (connection, sent) = self.sender(id)?;
-        let status = connection.send(message)?;
-        *sent += 1;
-        Ok(status)
+        let message = message.into();
+        // What is sent on as it came is not copied, if it is large.
+        let status = match self.large.same(message.kind(), message.as_bytes()) {
+            Some(payload) => self.sender(id)?.0.send_checked(message.kind(), payload),
+            None => self.sender(id)?.0.send(message),
+        };
+        self.took(id, status)
     }
 
     /// Sends a payload by reference; see [`Connection::send_bytes`].
@@ -77,10 +90,8 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn send_bytes(&mut self, id: ConnId, kind: Kind, payload: Bytes) -> Result<SendStatus, SendError> {
-        let (connection, sent) = self.sender(id)?;
-        let status = connection.send_bytes(kind, payload)?;
-        *sent += 1;
-        Ok(status)
+        let status = self.sender(id)?.0.send_bytes(kind, payload);
+        self.took(id, status)
     }
 
     /// Sends a message that was encoded before; see [`Connection::send_prepared`].
@@ -90,10 +101,8 @@ impl Connections {
     /// As there, and [`SendError::UnknownConnection`].
     pub fn send_prepared(&mut self, id: ConnId, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         // With storage: the next small ones of this turn join the first in it.
-        let (connection, sent) = self.sender(id)?;
-        let status = connection.send_prepared(message)?;
-        *sent += 1;
-        Ok(status)
+        let status = self.sender(id)?.0.send_prepared(message);
+        self.took(id, status)
     }
 
     /// Sends `message` to every open connection, encoded once. Answers how many took it and how many did not.
@@ -107,8 +116,8 @@ impl Connections {
         for slot in 0..self.slots.len_all() {
             let Some(id) = self.slots.id_at(slot).filter(|id| self.is_open(*id)) else { continue };
             match self.send_prepared(id, message) {
-                Ok(_) => taken += 1,
-                Err(_) => refused += 1,
+                Ok(SendStatus::Queued | SendStatus::Backpressure) => taken += 1,
+                Ok(SendStatus::Dropped) | Err(_) => refused += 1,
             }
         }
         (taken, refused)
@@ -130,7 +139,21 @@ impl Connections {
     ///
     /// As there, and [`SendError::UnknownConnection`].
     pub fn ping(&mut self, id: ConnId, payload: &[u8]) -> Result<SendStatus, SendError> {
-        self.sender(id)?.0.ping(payload)
+        let status = self.sender(id)?.0.ping(payload)?;
+        self.stats.pings_sent += 1;
+        Ok(status)
+    }
+
+    /// Sends a Ping whose Pong gives the time of a round trip; see [`Connection::measure_round_trip`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`SendError::UnknownConnection`].
+    pub fn measure_round_trip(&mut self, id: ConnId) -> Result<SendStatus, SendError> {
+        let now = Instant::now();
+        let status = self.sender(id)?.0.measure_round_trip(now)?;
+        self.stats.pings_sent += 1;
+        Ok(status)
     }
 
     /// Starts the closing handshake; see [`Connection::close`]. Without such a connection nothing happens.
@@ -264,7 +287,7 @@ impl Connections {
 
     /// Where the peer is, for TCP.
     pub fn peer_addr(&self, id: ConnId) -> Option<SocketAddr> {
-        self.slots.get(id)?.stream.peer_addr()
+        self.slots.get(id)?.peer_addr()
     }
 
     /// The open WebSocket connections, in order of slots.
@@ -280,6 +303,22 @@ impl Connections {
     /// True without any connection.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Takes a connection out of its slot and its place.
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Slot> {
+        let slot = self.slots.remove(id)?;
+        if let Some(leftover) = &slot.leftover {
+            self.large.remove_left(leftover);
+        }
+        self.give_back(slot.listener, slot.place);
+        Some(slot)
+    }
+
+    pub(super) fn give_back(&mut self, listener: u16, place: Place) {
+        if let Some(admission) = self.admissions.get_mut(usize::from(listener)) {
+            admission.leave(place);
+        }
     }
 
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
@@ -314,8 +353,8 @@ impl Connections {
         }
     }
 
-    /// A connection about to send, with storage to do it, and where its whole messages are counted.
-    pub(super) fn sender(&mut self, id: ConnId) -> Result<(&mut Connection, &mut u64), SendError> {
+    /// A connection about to send, with storage to do it, and where what it sends is counted.
+    pub(super) fn sender(&mut self, id: ConnId) -> Result<(&mut Connection, &mut Sent), SendError> {
         self.mark_dirty(id);
         let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
         let connection = connection.ok_or(SendError::UnknownConnection)?;
@@ -325,7 +364,16 @@ impl Connections {
             self.pooled -= storage.capacity();
             connection.transmit().lend(storage);
         }
-        Ok((connection, &mut self.stats.messages_sent))
+        Ok((connection, &mut self.sent))
+    }
+
+    /// What became of a whole message.
+    pub(super) fn took(&mut self, id: ConnId, sent: Result<SendStatus, SendError>) -> Result<SendStatus, SendError> {
+        match sent {
+            Ok(status) => self.sent.whole(status),
+            Err(error) => self.log_refusal(id, error),
+        }
+        sent
     }
 
     /// A connection whose events, deadline or queue are about to change.

@@ -16,10 +16,8 @@ impl Connections {
         message: impl Into<Message<'m>>,
         compression: Compression,
     ) -> Result<SendStatus, SendError> {
-        let (connection, sent) = self.sender(id)?;
-        let status = connection.send_with(message, compression)?;
-        *sent += 1;
-        Ok(status)
+        let status = self.sender(id)?.0.send_with(message, compression);
+        self.took(id, status)
     }
 
     /// Begins, or goes on with, a message in fragments; see [`Connection::writer_with`](crate::Connection::writer_with).

@@ -22,8 +22,11 @@ impl Detached {
     /// The stream, the bytes that were read and not used, and what waits to be sent: for those who go on by
     /// themselves.
     pub fn into_parts(self) -> (Stream, RecvBuffer, SendQueue) {
-        let Self { stream, mut phase, received, .. } = self;
-        let queue = phase.queue().map(std::mem::take).unwrap_or_default();
+        let Self { stream, phase, received, .. } = self;
+        let queue = match phase {
+            Phase::Open(connection) => connection.into_parts(),
+            mut phase => phase.queue().map(std::mem::take).unwrap_or_default(),
+        };
         (stream, received, queue)
     }
 }

@@ -12,12 +12,14 @@ use super::{
     ConnId,
     accept::Verify,
     connections::Connections,
+    large::LARGE,
+    log,
     phase::{Phase, Slot},
     shutdown,
     slots::Slots,
 };
 use crate::{
-    Cause, Closed, Connection, Event, RecvBuffer,
+    Cause, Closed, Connection, Event, Kind, Message, RecvBuffer,
     handshake::{Outcome, Progress},
     http::Transport,
 };
@@ -45,6 +47,7 @@ pub(super) fn drive(
     slot.ready.listed = false;
     let mut spare = None;
     if let Some(leftover) = slot.leftover.take() {
+        connections.large.remove_left(&leftover);
         if leftover.capacity() < COPY_BELOW {
             rx.restore(&leftover);
         } else {
@@ -52,20 +55,25 @@ pub(super) fn drive(
         }
     }
     read_and_deliver(connections, id, rx, verify, on_event);
+    let now = connections.now;
     let left = (!rx.is_empty()).then(|| {
         // A buffer costs at most about three times what it holds, also one that changes hands.
-        if rx.len() < COPY_BELOW.max(rx.capacity() / 3) {
+        if rx.len() < COPY_BELOW || !connections.large.keeps(rx.len(), rx.capacity()) {
             let small = rx.right_sized();
             rx.clear();
             small
         } else {
-            std::mem::replace(rx, spare.take().unwrap_or_else(|| RecvBuffer::with_capacity(READ)))
+            let next = spare.take().unwrap_or_else(|| connections.large.buffer(READ, now));
+            std::mem::replace(rx, next)
         }
     });
     if let Some(spare) = spare {
-        *rx = spare;
+        connections.large.give_back(std::mem::replace(rx, spare), now);
     }
     rx.clear();
+    if let Some(left) = &left {
+        connections.large.add_left(left);
+    }
     if let Some(slot) = connections.slots.get_mut(id) {
         slot.leftover = left.map(Box::new);
     }
@@ -101,6 +109,7 @@ fn read_and_deliver(
             connections.mark_ready(id);
             return;
         }
+        connections.large.make_room(rx, ROOM, connections.now);
         let space = rx.space(ROOM);
         let room = space.len().min(budget.max(ROOM));
         match slot.stream.read(&mut space[..room]) {
@@ -146,10 +155,12 @@ fn deliver(
         Phase::Over(cause) => cause.take(),
     };
     if let Some(cause) = cause {
+        let peer = slot.peer_addr();
         slot.phase = Phase::Over(None);
         slot.ready.readable = false;
         rx.clear();
-        connections.stats.unopened += 1;
+        connections.count_unopened(&cause);
+        log::unopened(id, peer, &cause);
         on_event(connections, id, Event::Closed(Closed::without_frames(cause)));
         return true;
     }
@@ -159,13 +170,22 @@ fn deliver(
     }
     while let Some(connection) = connections.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut()) {
         let Some(event) = connection.poll_event(rx, now) else { return true };
+        let frames = connection.frames_of_message();
         let bytes = match &event {
             Event::Message(message) => message.as_bytes().len(),
             Event::Part(part) => part.message.as_bytes().len(),
             _ => 0,
         };
-        connections.count_event(&event);
-        on_event(connections, id, event);
+        connections.count_event(&event, frames);
+        connections.log_event(id, &event);
+        match &event {
+            Event::Message(message) if message.as_bytes().len() >= LARGE && !message.is_str() => {
+                let kind = message.kind();
+                drop(event);
+                deliver_large(connections, id, rx, kind, on_event);
+            }
+            _ => on_event(connections, id, event),
+        }
         *budget = budget.saturating_sub(bytes);
         if *budget == 0 {
             rx.release();
@@ -174,6 +194,22 @@ fn deliver(
         }
     }
     true
+}
+
+/// Hands out a large message so that it can be sent on without a copy.
+fn deliver_large(
+    connections: &mut Connections,
+    id: ConnId,
+    rx: &mut RecvBuffer,
+    kind: Kind,
+    on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
+) {
+    let now = connections.now;
+    match connections.large.begin(rx, kind, now) {
+        Some(payload) => on_event(connections, id, Event::Message(Message::checked_in_pieces(kind, &payload))),
+        None => on_event(connections, id, Event::Message(Message::checked_in_pieces(kind, rx.delivered()))),
+    }
+    connections.large.end();
 }
 
 /// The server's side before the upgrade. Answers the cause when it has come to its end.
@@ -224,14 +260,22 @@ fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
 
 /// Writes what waits, once, and does with the stream what its phase says.
 pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Registry, token: Token) {
+    let now = connections.now;
     let Some(slot) = connections.slots.get_mut(id) else { return };
     slot.ready.dirty = false;
+    if let Some(connection) = slot.phase.connection() {
+        let most = &mut connections.stats.send_buffer_high_water;
+        *most = connection.buffered_amount().max(*most);
+    }
     let mut resumes = false;
     if !slot.ready.blocked || slot.phase.transport() == Transport::Close {
         match write(slot) {
             Ok(n) => {
                 connections.stats.bytes_sent += n as u64;
                 resumes = n > 0;
+                if let Some(connection) = slot.phase.connection_mut() {
+                    connection.note_progress(now);
+                }
             }
             Err(error) => {
                 slot.ready.readable = false;
@@ -264,7 +308,7 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
         }
         Transport::ShutdownWrite => {}
         Transport::Close => {
-            if let Some(mut slot) = connections.slots.remove(id) {
+            if let Some(mut slot) = connections.remove(id) {
                 // Dropping the stream closes it, whatever this says.
                 let _ = registry.deregister(slot.stream.source());
             }
@@ -279,8 +323,12 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
 /// One write: what the kernel does not take waits for its word.
 fn write(slot: &mut Slot) -> io::Result<usize> {
     let mut total = 0;
-    let Some(queue) = slot.phase.queue() else { return Ok(0) };
-    while queue.has_remaining() {
+    // Asked again each time: what waits apart joins the queue as that empties.
+    while let Some(queue) = slot.phase.queue() {
+        slot.ready.blocked = queue.has_remaining();
+        if !slot.ready.blocked {
+            break;
+        }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = queue.chunks_vectored(&mut slices);
         let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
@@ -296,10 +344,12 @@ fn write(slot: &mut Slot) -> io::Result<usize> {
                 queue.advance(0);
                 break;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                slot.ready.blocked = false;
+                return Err(error);
+            }
         }
     }
-    slot.ready.blocked = queue.has_remaining();
     Ok(total)
 }
 

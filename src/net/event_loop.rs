@@ -16,6 +16,7 @@ use mio::{Events, Poll, Registry, Token, Waker, net::TcpListener};
 use super::{
     ConnId, Connections, Handle,
     accept::{self, Listener, Listening},
+    admission::Admission,
     deadlines::Planned,
     drive,
     handle::{self, Command, Notifier},
@@ -23,7 +24,7 @@ use super::{
     shutdown::Shutdown,
     slots::Slots,
 };
-use crate::{Config, Event, RecvBuffer, handshake::Verdict, http::Request};
+use crate::{Config, Event, RecvBuffer, SendStatus, handshake::Verdict, http::Request};
 
 /// Tokens below a loop's connections: its waker and its listeners.
 const LISTENERS: usize = 63;
@@ -124,6 +125,9 @@ impl EventLoop {
     /// refused or broken request is answered with its HTTP status; [`Event::Open`] follows an upgrade, and
     /// [`Event::Closed`] ends every connection, also one that never opened.
     ///
+    /// One more than `Config::max_connections` is answered 503, one more than `Config::max_connections_per_address` 429,
+    /// without `verify`; while 64 such answers are on their way, those beyond are closed without one, and without an event.
+    ///
     /// # Errors
     ///
     /// The operating system's, such as an address in use; more than 63 listeners.
@@ -165,7 +169,9 @@ impl EventLoop {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "at most 63 listeners in one event loop"));
         }
         let token = Token(self.base + 1 + self.listeners.len());
+        let admission = Admission::new(&config);
         self.listeners.push(Listener::new(listening, config, verify, &self.registry, token)?);
+        self.connections.admissions.push(admission);
         Ok(())
     }
 
@@ -280,9 +286,12 @@ impl EventLoop {
             drive::drive(&mut self.connections, id, &mut self.rx, verify, on_event);
         }
         self.working = ready;
+        let now = self.connections.now;
         if self.rx.capacity() > 4 * drive::READ {
-            self.rx = RecvBuffer::with_capacity(drive::READ);
+            let next = self.connections.large.buffer(drive::READ, now);
+            self.connections.large.give_back(std::mem::replace(&mut self.rx, next), now);
         }
+        self.connections.large.release(now);
         self.flush();
     }
 
@@ -311,7 +320,7 @@ impl EventLoop {
             return Some(self.connections.now);
         }
         let shutdown = self.shutdown.as_ref().and_then(Shutdown::next);
-        self.connections.deadlines.next().into_iter().chain(retry).chain(shutdown).min()
+        self.connections.deadlines.next().into_iter().chain(self.connections.large.next()).chain(retry).chain(shutdown).min()
     }
 
     /// The connections, between turns. What is queued here leaves with [`EventLoop::flush`] or the next turn.
@@ -333,7 +342,8 @@ impl EventLoop {
             match command {
                 // The thread that asked is not there to be told, so what is refused is counted.
                 Command::Send(id, message) => {
-                    let refused = self.connections.send_prepared(id, &message).is_err();
+                    let taken = self.connections.send_prepared(id, &message);
+                    let refused = matches!(taken, Ok(SendStatus::Dropped) | Err(_));
                     self.connections.stats.commands_refused += u64::from(refused);
                 }
                 Command::Broadcast(message) => {
@@ -358,7 +368,9 @@ impl EventLoop {
             };
             slot.planned = Planned::NEVER;
             if slot.phase.poll_timeout().is_some_and(|at| at <= now) {
+                let pinged = slot.phase.awaits_life();
                 slot.phase.handle_timeout(now);
+                self.connections.stats.pings_sent += u64::from(!pinged && slot.phase.awaits_life());
                 self.connections.mark_ready(id);
                 self.connections.mark_dirty(id);
             }

@@ -11,9 +11,11 @@
 #![allow(clippy::disallowed_methods)] // the floor with the clock
 
 mod accept;
+mod admission;
 mod arrivals;
 mod conn_map;
 mod connections;
+mod counts;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -21,6 +23,8 @@ mod detach;
 mod drive;
 mod event_loop;
 mod handle;
+mod large;
+mod log;
 mod phase;
 mod shutdown;
 mod slots;
@@ -29,6 +33,7 @@ mod stats;
 
 pub use conn_map::ConnMap;
 pub use connections::Connections;
+pub use counts::{CauseCounts, CloseCounts, StatusCounts};
 pub use detach::Detached;
 pub use event_loop::EventLoop;
 pub use handle::{Handle, HandleError};

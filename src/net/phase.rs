@@ -1,13 +1,16 @@
 //! One connection of the loop, from its socket's first byte to its last.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::{deadlines::Planned, socket::Stream};
+use super::{admission::Place, deadlines::Planned, log::Warned, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
     handshake::{ClientHandshake, ServerHandshake},
     http::Transport,
 };
+
+/// In place of a listener: the connection is ours, or was a WebSocket when it came.
+pub(super) const OUTGOING: u16 = u16::MAX;
 
 /// What a slot holds.
 #[derive(Debug)]
@@ -18,9 +21,31 @@ pub(super) struct Slot {
     pub(super) leftover: Option<Box<RecvBuffer>>,
     /// Where this slot's timer entry stands.
     pub(super) planned: Planned,
-    /// Which listener's `verify` answers its requests.
+    /// Which listener's `verify` answers its requests, or `OUTGOING`.
     pub(super) listener: u16,
+    /// What it takes up there.
+    pub(super) place: Place,
     pub(super) ready: Readiness,
+    pub(super) warned: Warned,
+}
+
+impl Slot {
+    /// It is a WebSocket, or would be one, or its end as such has not been told. Plain HTTP is none.
+    pub(super) fn holds_websocket(&self) -> bool {
+        match &self.phase {
+            Phase::Open(_) | Phase::Opening(_) => true,
+            Phase::Over(cause) => cause.is_some() && self.listener == OUTGOING,
+            Phase::Serving { .. } => false,
+        }
+    }
+
+    /// Where the peer is; of a connection that has not been upgraded also after a reset, when its socket has forgotten.
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.phase {
+            Phase::Serving { handshake, .. } => handshake.peer_addr(),
+            _ => self.stream.peer_addr(),
+        }
+    }
 }
 
 /// What the slot's socket has told, and which lists the slot is on.
@@ -125,6 +150,11 @@ impl Phase {
             Phase::Open(connection) => connection.poll_timeout(),
             Phase::Over(_) => None,
         }
+    }
+
+    /// The keepalive's Ping was sent, and nothing has come since.
+    pub(super) fn awaits_life(&self) -> bool {
+        self.connection().is_some_and(Connection::awaits_life)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

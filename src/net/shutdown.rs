@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ConnId, EventLoop, connections::Connections, phase::Phase};
+use super::{
+    ConnId, EventLoop,
+    connections::Connections,
+    phase::{Phase, Slot},
+};
 use crate::{CloseCode, handshake::Verdict, http::Response};
 
 /// Longer times count as this one.
@@ -60,10 +64,8 @@ impl EventLoop {
     /// True when [`EventLoop::drain`] or [`EventLoop::shut_down`] was called and no WebSocket is left, not even one whose
     /// closing handshake is under way.
     pub fn is_drained(&self) -> bool {
-        let connections = &self.connections;
-        let mut phases = connections.slots.ids().filter_map(|id| Some(&connections.slots.get(id)?.phase));
-        self.shutdown.is_some()
-            && !phases.any(|phase| matches!(phase, Phase::Open(_) | Phase::Opening(_) | Phase::Over(Some(_))))
+        let slots = &self.connections.slots;
+        self.shutdown.is_some() && !slots.ids().any(|id| slots.get(id).is_some_and(Slot::holds_websocket))
     }
 
     /// Goes down gracefully: accepts no more, closes all connections with 1001 (each at a random moment within `over`,

@@ -3,11 +3,13 @@
 //! Knows: the rooms and the connections of one hub. Must not know: events, turns.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Outlet};
 use super::membership::Rooms;
 use super::operation::{Adapter, Operation, OwnedRoom, Recipients, Room, Scope, Target};
-use crate::message::PreparedMessage;
+use super::pauses::{Noting, Pauses};
+use crate::message::{PreparedMessage, SlowConsumer};
 use crate::net::{ConnId, Connections};
 
 /// What a hub keeps beside its loop.
@@ -15,6 +17,7 @@ use crate::net::{ConnId, Connections};
 pub(super) struct House {
     pub(super) rooms: Rooms,
     pub(super) adapter: Option<Box<dyn Adapter>>,
+    pauses: Pauses,
     /// The lists of the last broadcast, empty, for the next one: choosing recipients allocates nothing once warm.
     spare: [Vec<OwnedRoom>; 2],
 }
@@ -25,13 +28,39 @@ impl House {
     }
 
     /// The one way of every operation: to the adapter, then to the members.
-    pub(super) fn emit(&mut self, operation: &Operation, connections: &mut Connections) -> Delivery {
+    pub(super) fn emit(&mut self, operation: &Operation, outlet: &mut impl Outlet) -> Delivery {
         if operation.recipients.scope == Scope::Cluster
             && let Some(adapter) = &mut self.adapter
         {
             adapter.publish(operation);
         }
-        self.rooms.deliver(operation, connections)
+        self.rooms.deliver(operation, outlet)
+    }
+
+    /// The same, and `sender` is not read from until those have drained or closed that do not keep up.
+    fn emit_and_pause(&mut self, operation: &Operation, connections: &mut Connections, sender: ConnId) -> Delivery {
+        let mut noting = Noting { outlet: connections, slow: Vec::new() };
+        let delivery = self.emit(operation, &mut noting);
+        let slow = noting.slow;
+        if !slow.is_empty() && connections.is_open(sender) {
+            slow.into_iter().for_each(|recipient| self.pauses.add(sender, recipient));
+            connections.pause(sender);
+        }
+        delivery
+    }
+
+    /// Whoever waited for `id`, and for no other, is read from again.
+    pub(super) fn release(&mut self, id: ConnId, connections: &mut Connections) {
+        for sender in self.pauses.release(id) {
+            connections.resume(sender);
+        }
+    }
+
+    /// `id` has gone.
+    pub(super) fn remove(&mut self, id: ConnId, connections: &mut Connections) {
+        self.pauses.forget(id);
+        self.release(id, connections);
+        self.rooms.remove(id);
     }
 }
 
@@ -64,13 +93,26 @@ pub struct Broadcast<'h> {
     house: &'h mut House,
     recipients: Recipients,
     sender: Option<ConnId>,
+    including_me: bool,
+    pause_sender: bool,
+    slow_consumer: Option<SlowConsumer>,
+    latest_of: Option<Arc<str>>,
 }
 
 impl<'h> Broadcast<'h> {
     pub(super) fn new(connections: &'h mut Connections, house: &'h mut House, sender: Option<ConnId>) -> Self {
         let except = std::mem::take(&mut house.spare[1]);
         let recipients = Recipients { target: Target::Everyone, except, scope: Scope::Cluster };
-        Self { connections, house, recipients, sender }
+        Self {
+            connections,
+            house,
+            recipients,
+            sender,
+            including_me: false,
+            pause_sender: false,
+            slow_consumer: None,
+            latest_of: None,
+        }
     }
 
     /// Also who is in `room`: several rooms are a union, in which everybody counts once. Of everyone, only who is in `room`.
@@ -91,7 +133,7 @@ impl<'h> Broadcast<'h> {
 
     /// Does not leave the sender out. The sender still has to be in one of the rooms.
     pub fn including_me(mut self) -> Self {
-        self.sender = None;
+        self.including_me = true;
         self
     }
 
@@ -101,13 +143,65 @@ impl<'h> Broadcast<'h> {
         self
     }
 
+    /// What happens for a recipient that reads too slowly, in place of its [`Config::slow_consumer`](crate::Config::slow_consumer);
+    /// see [`PreparedMessage::slow_consumer`]. [`SlowConsumer`] says which policy is for what.
+    ///
+    /// ```
+    /// use wireroom::SlowConsumer;
+    /// use wireroom::rooms::{Delivery, Socket};
+    ///
+    /// fn is_typing(socket: &mut Socket<'_>) -> Delivery {
+    ///     socket.to("lobby").slow_consumer(SlowConsumer::DropNewest).emit("ann is typing")
+    /// }
+    /// ```
+    pub fn slow_consumer(mut self, policy: SlowConsumer) -> Self {
+        self.slow_consumer = Some(policy);
+        self
+    }
+
+    /// For a recipient that reads too slowly this replaces what waits of the same `key`; see [`PreparedMessage::latest_of`].
+    pub fn latest_of(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.latest_of = Some(key.into());
+        self
+    }
+
+    /// The socket that this began at is not read from ([`Connections::pause`]) while a recipient has not kept up: from its
+    /// [`Backpressure`](crate::SendStatus::Backpressure), or a limit, to its [`Event::Drain`](crate::Event::Drain) or its
+    /// end. The slowest recipient sets the pace, and nothing is missing: for those who all need everything, such as the two
+    /// ends of a transfer. One that reads a little for ever holds up the sender for ever, whose keepalive is suspended
+    /// meanwhile; a [`resume`](Connections::resume) of your own ends this pause too, and the end of this one ends yours.
+    ///
+    /// From [`Io`](super::Io) and [`Hub`](super::Hub) it does nothing: there is no sender.
+    ///
+    /// ```
+    /// use wireroom::rooms::Socket;
+    /// use wireroom::{Event, rooms::Hub};
+    ///
+    /// fn pass_on(socket: &mut Socket<'_>, event: Event<'_>) {
+    ///     if let Event::Message(message) = event {
+    ///         let delivery = socket.to("mirrors").pause_sender().emit(message);
+    ///         println!("{} mirrors are behind", delivery.backpressure);
+    ///     }
+    /// }
+    /// # let _: fn(&mut Hub) = |hub| hub.turn(None, |socket, event| pass_on(socket, event)).unwrap();
+    /// ```
+    pub fn pause_sender(mut self) -> Self {
+        self.pause_sender = true;
+        self
+    }
+
     /// Encodes `message` once, unless it is a [`PreparedMessage`] already, and queues that one encoding for each recipient.
     /// It leaves at the end of the turn.
     pub fn emit(self, message: impl Into<PreparedMessage>) -> Delivery {
-        let Self { connections, house, mut recipients, sender } = self;
-        recipients.except.extend(sender.map(OwnedRoom::Own));
-        let operation = Operation::new(recipients, message.into());
-        let delivery = house.emit(&operation, connections);
+        let excluded = self.excluded();
+        let Self { connections, house, mut recipients, sender, pause_sender, slow_consumer, latest_of, .. } = self;
+        recipients.except.extend(excluded);
+        let message = message.into().with_wishes(slow_consumer, latest_of);
+        let operation = Operation::new(recipients, message);
+        let delivery = match sender.filter(|_| pause_sender) {
+            Some(sender) => house.emit_and_pause(&operation, connections, sender),
+            None => house.emit(&operation, connections),
+        };
         let Recipients { target, mut except, .. } = operation.recipients;
         if let Target::Rooms(mut rooms) = target {
             rooms.clear();
@@ -120,7 +214,11 @@ impl<'h> Broadcast<'h> {
 
     /// The connections of this hub that [`emit`](Self::emit) would reach, in its order (Socket.IO's `fetchSockets`).
     pub fn ids(mut self) -> Vec<ConnId> {
-        self.recipients.except.extend(self.sender.map(OwnedRoom::Own));
+        self.recipients.except.extend(self.excluded());
         self.house.rooms.recipients(&self.recipients)
+    }
+
+    fn excluded(&self) -> Option<OwnedRoom> {
+        self.sender.filter(|_| !self.including_me).map(OwnedRoom::Own)
     }
 }

@@ -43,7 +43,9 @@ pub struct Delivery {
     pub queued: usize,
     /// Recipients for which it was queued behind a backlog that is above the high-water mark: they read too slowly.
     pub backpressure: usize,
-    /// Recipients for which it was not queued: the buffer is full, or the connection is already closing.
+    /// Recipients for which it was not queued: a limit is reached, and it was refused or dropped
+    /// ([`SlowConsumer`](crate::SlowConsumer)), or the connection is already closing. What a connection drops later, or
+    /// replaces, is told by its [`Event::Dropped`](crate::Event::Dropped).
     pub dropped: usize,
 }
 
@@ -57,7 +59,7 @@ impl Delivery {
         match outcome {
             Ok(SendStatus::Queued) => self.queued += 1,
             Ok(SendStatus::Backpressure) => self.backpressure += 1,
-            Err(_) => self.dropped += 1,
+            Ok(SendStatus::Dropped) | Err(_) => self.dropped += 1,
         }
     }
 }

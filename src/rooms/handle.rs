@@ -7,7 +7,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use super::operation::{Operation, Recipients, Room};
 use crate::frame::CloseCode;
-use crate::message::PreparedMessage;
+use crate::message::{PreparedMessage, SlowConsumer};
 use crate::net::{ConnId, Handle};
 
 /// Reaches a [`Hub`](super::Hub) from other threads. Clones share one queue of
@@ -64,12 +64,12 @@ impl HubHandle {
 
     /// Who is in `room`, nobody left out. With a [`ConnId`] in place of a name: a private message.
     pub fn to<'r>(&self, room: impl Into<Room<'r>>) -> HandleBroadcast<'_> {
-        HandleBroadcast { handle: self, recipients: Recipients::to(room) }
+        self.everyone().to(room)
     }
 
     /// Every open connection.
     pub fn everyone(&self) -> HandleBroadcast<'_> {
-        HandleBroadcast { handle: self, recipients: Recipients::everyone() }
+        HandleBroadcast { handle: self, recipients: Recipients::everyone(), slow_consumer: None, latest_of: None }
     }
 
     /// Sends to every open connection: `everyone().emit(message)`.
@@ -120,6 +120,8 @@ impl HubHandle {
 pub struct HandleBroadcast<'h> {
     handle: &'h HubHandle,
     recipients: Recipients,
+    slow_consumer: Option<SlowConsumer>,
+    latest_of: Option<Arc<str>>,
 }
 
 impl HandleBroadcast<'_> {
@@ -141,9 +143,22 @@ impl HandleBroadcast<'_> {
         self
     }
 
+    /// As [`Broadcast::slow_consumer`](super::Broadcast::slow_consumer).
+    pub fn slow_consumer(mut self, policy: SlowConsumer) -> Self {
+        self.slow_consumer = Some(policy);
+        self
+    }
+
+    /// As [`Broadcast::latest_of`](super::Broadcast::latest_of).
+    pub fn latest_of(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.latest_of = Some(key.into());
+        self
+    }
+
     /// Encodes `message` once, here, unless it is a [`PreparedMessage`] already, and has the loop queue that encoding for
     /// each recipient.
     pub fn emit(self, message: impl Into<PreparedMessage>) -> Result<(), HubHandleError> {
-        self.handle.queue(Command::Emit(Operation::new(self.recipients, message.into())))
+        let message = message.into().with_wishes(self.slow_consumer, self.latest_of);
+        self.handle.queue(Command::Emit(Operation::new(self.recipients, message)))
     }
 }

@@ -213,7 +213,8 @@ impl Hub {
 
     /// Takes `id` out of all rooms and out of everyone, as its `Closed` would.
     pub fn forget(&mut self, id: ConnId) {
-        self.house.rooms.remove(id);
+        let Self { event_loop, house, .. } = self;
+        house.remove(id, event_loop.connections());
     }
 
     /// Carries out what handles asked for. At most one full queue per turn, so that a busy thread does not hold up the
@@ -263,10 +264,13 @@ fn dispatch(
         }
         Event::Closed(closed) => {
             on_event(&mut Socket::new(id, connections, house), Event::Closed(closed));
-            house.rooms.remove(id);
+            house.remove(id, connections);
         }
         event => {
             house.rooms.insert(id);
+            if let Event::Drain = event {
+                house.release(id, connections);
+            }
             on_event(&mut Socket::new(id, connections, house), event);
         }
     }

@@ -79,7 +79,7 @@
 //! | heartbeat | text messages `2` and `3` | Ping and Pong frames (section 5.5.2), `Config`'s keepalive |
 //! | binary arguments | `451-["chat",{"_placeholder":true,"num":0}]`, then a binary message for each | a binary message, opcode 2 |
 //! | reconnection, buffering while away | the client's library; a new `sid` | the client's affair; a new connection has a new id and no rooms |
-//! | `volatile`: dropped if the peer is not ready; everything else is buffered without a bound | nothing | every queue is bounded; [`Delivery::dropped`] counts who will not get it |
+//! | `volatile`: dropped if the peer is not ready; everything else is buffered without a bound | nothing | every queue is bounded, and what happens then has a name for each broadcast: [`Broadcast::slow_consumer`], [`Broadcast::latest_of`], [`Broadcast::pause_sender`]. [`Delivery::dropped`] counts who will not get it |
 //!
 //! # What a broadcast costs
 //!
@@ -90,8 +90,8 @@
 //! # Layout
 //!
 //! `operation` says to whom, as plain data; `membership` knows who that is and `delivery` hands it to the floor below; `broadcast`
-//! and `socket` are the words of a handler, `handle` those of another thread; `hub` ties them to the loop. `limits` and
-//! `presence` are what they say.
+//! and `socket` are the words of a handler, `handle` those of another thread; `hub` ties them to the loop. `limits`, `pauses`
+//! and `presence` are what they say.
 //!
 //! Knows: ids, the loop, prepared messages. Must not know: frames, bytes, sockets, time.
 
@@ -102,6 +102,7 @@ mod hub;
 mod limits;
 mod membership;
 mod operation;
+mod pauses;
 mod presence;
 mod socket;
 

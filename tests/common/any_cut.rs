@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::BufMut;
-use wireroom::{CloseCode, Config, RecvBuffer, Transport, handshake::Extensions};
+use wireroom::{CloseCode, Config, Direction, RecvBuffer, Transport, WatchedFrame, handshake::Extensions};
 
 use super::{Role, Seen};
 
@@ -15,6 +15,8 @@ pub struct Reader {
     pub config: Arc<Config>,
     /// It has sent a Close frame of its own before.
     pub closing: bool,
+    /// So many frames are kept for who watches them.
+    pub watched: usize,
 }
 
 /// What one endpoint did with the bytes.
@@ -22,6 +24,7 @@ pub struct Reader {
 pub struct Outcome {
     pub seen: Vec<Seen>,
     pub sent: Vec<u8>,
+    pub watched: Vec<WatchedFrame>,
     pub transport: Transport,
 }
 
@@ -42,7 +45,9 @@ impl Reader {
         let now = super::start();
         let mut connection = super::connection_with(self.role, self.config.clone(), extensions(&self.config), now);
         let mut rx = RecvBuffer::new();
-        let mut outcome = Outcome { seen: Vec::new(), sent: Vec::new(), transport: Transport::Open };
+        let (seen, sent, watched) = (Vec::new(), Vec::new(), Vec::new());
+        let mut outcome = Outcome { seen, sent, watched, transport: Transport::Open };
+        connection.watch_frames(self.watched);
         if self.closing {
             connection.close(CloseCode::GOING_AWAY, "bye", now);
         }
@@ -64,6 +69,7 @@ impl Reader {
                 }
             }
         }
+        outcome.watched.extend(std::iter::from_fn(|| connection.poll_frame()));
         outcome.transport = connection.transport();
         outcome
     }
@@ -108,6 +114,11 @@ impl Outcome {
         {
             let at = joined.len() - 2;
             joined.remove(at);
+        }
+        // The frame that breaks a rule may be seen to do so before the bytes have come of which a watcher is told.
+        let failed = matches!(joined.last(), Some(Seen::Closed(ending)) if ending.cause.starts_with("Failed"));
+        if let Some(at) = self.watched.iter().rposition(|frame| failed && frame.direction == Direction::Received) {
+            self.watched.remove(at);
         }
         self.seen = joined;
         self

@@ -138,7 +138,7 @@ fn the_compressor_is_given_up_with_the_close() {
     let _ = endpoint.send("Hello, Hello, Hello").unwrap();
     endpoint.receive_frame(0xc1, &compressed(b"Hello"));
     assert_eq!(spare(&pool), (0, 0));
-    endpoint.connection.close(wireroom::CloseCode::GOING_AWAY, "", endpoint.now);
+    endpoint.connection.close(wireroom::CloseCode::GOING_AWAY, "", endpoint.now());
     assert_eq!(spare(&pool), (1, 0), "what the peer still says has to be read");
     endpoint.receive_frame(0xc1, &compressed(b"Hello"));
     assert_eq!(endpoint.take_seen(), [Seen::Text("Hello".into()), Seen::Text("Hello".into())]);

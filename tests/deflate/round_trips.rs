@@ -128,8 +128,7 @@ fn what_is_sent_arrives_whatever_was_agreed_on() {
     runner
         .run(&input, |(params, messages, reads, level, threshold, streaming)| {
             let config = || -> Config { config(settings(level, threshold, streaming)) };
-            let mut pair = Pair::agreed(config(), config(), agreed(params));
-            pair.reads = reads;
+            let mut pair = Pair::agreed(config(), config(), agreed(params)).cut(Cuts::sizes(reads));
             let mut expected = [Vec::new(), Vec::new()];
             for sent in &messages {
                 send(if sent.by_server { &mut pair.server } else { &mut pair.client }, sent);

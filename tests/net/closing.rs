@@ -1,6 +1,7 @@
 //! Every way to come to an end: exactly one `Event::Closed`, with the right cause, and no slot left behind.
 
 use std::{
+    io::Write,
     net::Shutdown,
     time::{Duration, Instant},
 };
@@ -154,6 +155,31 @@ fn a_silent_peer_is_pinged_and_then_given_up_with_1011() {
     assert!(matches!(closed.cause, Cause::Timeout(Deadline::Keepalive)), "{closed}");
     world.empty();
     assert!(world.rests());
+}
+
+/// The loop has one buffer for all: what came of others must not count as a sign of life.
+#[test]
+fn the_bytes_of_others_do_not_keep_a_dead_peer_alive() {
+    let config = Config::builder()
+        .keepalive_interval(Some(Duration::from_millis(100)))
+        .keepalive_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let (mut world, address) = World::listening(config);
+    let (id, _dead) = world.open(address);
+    let mut asks = Peer::connect(address);
+    let start = Instant::now();
+    while world.ends(id) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(2), "it is alive by the requests of another");
+        // Plain HTTP: these bytes are no WebSocket's.
+        if asks.stream.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").is_err() || asks.ended {
+            asks = Peer::connect(address);
+        }
+        asks.receive();
+        world.turn();
+    }
+    let closed = world.closed(id);
+    assert!(matches!(closed.cause, Cause::Timeout(Deadline::Keepalive)), "{closed}");
 }
 
 #[test]

@@ -212,6 +212,38 @@ fn what_the_loop_is_given_while_it_drains_goes_too() {
     down.until("the drain", |down| down.event_loop.is_drained());
 }
 
+/// It is no WebSocket any more when its end has been told, though its slot may still be there.
+#[test]
+fn an_outgoing_connection_that_is_aborted_holds_the_drain_up_until_its_end_is_told() {
+    let listener = std::net::TcpListener::bind(loopback()).unwrap();
+    let (mut world, _, _) = serving();
+    let request = ClientRequest::new("ws://localhost/").unwrap();
+    let client = world.event_loop.connect(listener.local_addr().unwrap(), request, Config::default()).unwrap();
+    world.turn();
+    world.event_loop.connections().abort(client);
+    world.event_loop.drain(Duration::from_secs(60)).unwrap();
+    assert!(!world.event_loop.is_drained(), "its end has not been told");
+    let start = Instant::now();
+    world.until("the drain", |world| world.event_loop.is_drained());
+    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(matches!(world.closed(client).cause, Cause::Aborted));
+    assert!(world.event_loop.is_drained() && world.rests());
+}
+
+/// A page that is served has nothing to do with the drain, also when it ends in another way.
+#[test]
+fn plain_http_that_is_aborted_does_not_hold_the_drain_up() {
+    let (mut world, address, asked) = serving();
+    let mut page = Peer::connect(address);
+    page.send(PAGE.replace("/page", "/later"));
+    world.until("the page", |_| asked.times.get() == 1);
+    world.event_loop.drain(Duration::ZERO).unwrap();
+    assert!(world.event_loop.is_drained());
+    world.event_loop.connections().abort(asked.last.get().unwrap());
+    assert!(world.event_loop.is_drained(), "it was drained already");
+    world.end_of_stream(&mut page);
+}
+
 #[test]
 fn shutting_down_goes_on_where_draining_is() {
     let (mut world, address, _) = serving();

@@ -56,7 +56,10 @@ fn a_bad_request_is_answered_although_more_bytes_come_behind_it() {
         (&format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9_000)), 414),
         (&UPGRADE.replace("Version: 13", "Version: 8"), 426),
         ("GET /chat HTTP/1.1\r\nHost: a\r\n\r\n", 426),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: 101-please\r\n\r\n", 417),
         (&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(20_000)), 431),
+        (&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100)), 431),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     ];
     for (request, status) in cases {
@@ -78,6 +81,8 @@ fn a_bad_request_is_answered_although_more_bytes_come_behind_it() {
         let closed = world.next_closed();
         let Cause::Handshake(error) = &closed.cause else { panic!("{closed}") };
         assert_eq!(error.status(), Some(status), "{error}");
+        let stats = world.event_loop.connections().stats();
+        assert_eq!((stats.handshakes_refused.of(status), stats.handshakes_refused.total()), (1, 1));
         world.empty();
     }
 }

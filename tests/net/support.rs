@@ -238,6 +238,15 @@ impl<S: Socket> Peer<S> {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// Sends as much of `bytes` as the kernel has room for, and answers how much that was.
+    pub(crate) fn send_some(&mut self, bytes: &[u8]) -> usize {
+        match self.stream.write(bytes) {
+            Ok(taken) => taken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Reads what is there.
     pub(crate) fn receive(&mut self) -> &[u8] {
         let mut bytes = [0; 16 * 1024];

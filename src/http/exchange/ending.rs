@@ -1,5 +1,6 @@
 //! What ends a cycle or the connection from outside: the peer's end, time; and what the driver is to do.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Buf as _;
@@ -20,6 +21,17 @@ impl Exchange {
             State::Closing if self.queue.is_empty() => self.end(Ok(())),
             State::Closing | State::Ended | State::Switched => {}
         }
+    }
+
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// Answers before there is a request, and closes: none is read.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn turn_away(&mut self, status: u16, text: &str, now: Instant) {
+        self.refuse_with(status, text, ExchangeError::Eof, now);
     }
 
     pub(super) fn end_if_eof(&mut self) {

@@ -1,0 +1,56 @@
+//! What a driver asks a connection, and does: bytes out, and when to call again.
+
+use super::{Connection, closing::State};
+use crate::{buffer::SendQueue, http::Transport};
+
+impl Connection {
+    /// What waits to be sent: write [`bytes::Buf::chunks_vectored`], then [`bytes::Buf::advance`]. While
+    /// [`Connection::wants_write`], there is more behind it: what waits apart for a slow peer joins in here.
+    pub fn transmit(&mut self) -> &mut SendQueue {
+        self.forget_answers();
+        self.count_taken();
+        self.look_at_sent();
+        self.refill();
+        &mut self.queue
+    }
+
+    /// Does the connection want bytes from the stream?
+    pub fn wants_read(&self) -> bool {
+        match self.state {
+            State::Open | State::AwaitingClose => !self.eof && !self.paused && !self.is_withheld(),
+            State::Flushing | State::AwaitingEof => !self.eof,
+            State::Closed => false,
+        }
+    }
+
+    /// Does anything wait to be sent?
+    pub fn wants_write(&self) -> bool {
+        !self.queue.is_empty() || self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty())
+    }
+
+    /// Would [`Connection::poll_event`] have something to do without new bytes?
+    pub fn wants_poll(&self) -> bool {
+        let flushed = self.state == State::Flushing && self.queue.is_empty();
+        let ended = matches!(self.state, State::AwaitingEof | State::Closed)
+            && !self.ending.as_ref().is_some_and(|ending| ending.reported);
+        let reading = matches!(self.state, State::Open | State::AwaitingClose) && !self.paused;
+        let released = reading && self.withheld && !self.is_withheld();
+        let told = !self.backlog.as_ref().is_some_and(|backlog| backlog.has_news());
+        !self.opened || !told || flushed || ended || released || self.drain_is_due()
+    }
+
+    /// What the driver has to do with its stream.
+    pub fn transport(&self) -> Transport {
+        match self.state {
+            State::Closed => Transport::Close,
+            State::AwaitingEof if self.keys.is_none() => Transport::ShutdownWrite,
+            State::Flushing if self.queue.is_empty() && self.keys.is_none() => Transport::ShutdownWrite,
+            _ => Transport::Open,
+        }
+    }
+
+    /// Bytes that wait to be sent, as the W3C's `bufferedAmount`, with the bytes of the frames.
+    pub fn buffered_amount(&self) -> usize {
+        self.waiting()
+    }
+}
