@@ -160,7 +160,7 @@ impl SendQueue {
 
     /// Counted units that wait. `counts` knows them by how they begin.
     pub(crate) fn counted(&self, length_of: fn(&[u8]) -> usize, counts: fn(&[u8]) -> bool) -> usize {
-        self.counted_at_most() - self.front.sent_units(length_of, counts).0
+        self.counted_at_most().saturating_sub(self.front.sent_units(length_of, counts).0)
     }
 
     /// From here on no unit that has left is looked at again to tell what [`SendQueue::counted`] is.

@@ -196,7 +196,9 @@ impl Backlog {
         self.discount(place.size, place.droppable);
         self.count(size, droppable);
         // It may be the oldest that can be dropped now.
-        self.oldest = self.oldest.min(place.number);
+        if droppable {
+            self.oldest = self.oldest.min(place.number);
+        }
     }
 
     /// Drops the oldest that can be. Answers the size of its frame.

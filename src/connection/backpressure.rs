@@ -25,6 +25,7 @@ impl Connection {
 
     /// Answers that have left do not count. Two sums suffice: when the last of the older ones has left, the newer ones
     /// are the older ones. Called before each write, so that the counter's wrap is never taken for progress.
+    #[inline]
     pub(super) fn forget_answers(&mut self) {
         let taken = self.queue.progress();
         for _ in 0..2 {

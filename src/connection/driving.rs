@@ -6,6 +6,7 @@ use crate::{buffer::SendQueue, http::Transport};
 impl Connection {
     /// What waits to be sent: write [`bytes::Buf::chunks_vectored`], then [`bytes::Buf::advance`]. While
     /// [`Connection::wants_write`], there is more behind it: what waits apart for a slow peer joins in here.
+    #[inline]
     pub fn transmit(&mut self) -> &mut SendQueue {
         self.forget_answers();
         self.count_taken();

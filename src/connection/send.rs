@@ -114,7 +114,8 @@ impl Connection {
         }
     }
 
-    #[inline]
+    // A second, rare caller would have it called, on the path of every broadcast.
+    #[inline(always)]
     fn append_prepared(&mut self, message: &PreparedMessage) {
         #[cfg(feature = "deflate")]
         let compressed = self.append_deflated(message);
@@ -140,7 +141,7 @@ impl Connection {
     }
 
     /// Queues a frame that was encoded before, for which a client needs a new header.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append_encoded(&mut self, opcode: Opcode, rsv: u8, encoded: &Encoded) {
         if self.keys.is_some() || self.watch.is_some() {
             let header = FrameHeader { rsv, ..self.header(opcode, encoded.payload().len(), true) };

@@ -71,18 +71,33 @@ impl Connection {
         let place = self.outdated_by(&offer);
         let mask = self.keys.as_ref().map(|_| [0; 4]);
         let size = offer.payload() + FrameHeader::of_message(offer.payload(), mask).encode().1;
+        let content = self.content(offer);
         let backlog = self.backlog.get_or_insert_default();
         match place {
             Some(place) => {
-                backlog.replace(place, Content::from(offer), size, droppable);
+                backlog.replace(place, content, size, droppable);
                 backlog.dropped.replaced += 1;
                 self.line_shrank(place.size.saturating_sub(size));
             }
-            None => backlog.push(Content::from(offer), size, droppable),
+            None => backlog.push(content, size, droppable),
         }
         self.count_waiting();
         self.drain_owed = true;
         Ok(Some(SendStatus::Backpressure))
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn content(&self, offer: Offer<'_>) -> Content {
+        Content::from(offer)
+    }
+
+    /// Compressed forms cost more than a small message.
+    #[cfg(feature = "deflate")]
+    fn content(&self, offer: Offer<'_>) -> Content {
+        match (offer, &self.deflate) {
+            (Offer::Prepared(message), None) => Content::Prepared(message.plain()),
+            (offer, _) => Content::from(offer),
+        }
     }
 
     /// May a fragment be queued? It is refused, or closes; a part of a message cannot be dropped.
@@ -151,6 +166,7 @@ impl Connection {
     }
 
     /// What waits apart joins the queue when little is left in it.
+    #[inline]
     pub(super) fn refill(&mut self) {
         if self.backlog.is_some() {
             self.refill_from_backlog();

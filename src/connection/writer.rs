@@ -75,9 +75,17 @@ impl MessageWriter<'_> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`].
+    /// [`SendError::Closed`]. A message of which no fragment was queued meets the limits as any other: `BufferFull` or
+    /// `QueueFull`, and it is over, nothing of it was sent. One that has begun is always ended.
     pub fn finish(mut self) -> Result<SendStatus, SendError> {
         self.connection.check_open()?;
+        if !self.connection.writing.is_some_and(|writing| writing.begun) {
+            let checked = self.connection.check_fragment();
+            if checked.is_err() {
+                self.connection.writing = None;
+            }
+            checked?;
+        }
         let status = self.fragment(&[], true);
         self.connection.writing = None;
         if let Some(sent) = &mut self.sent {

@@ -139,6 +139,12 @@ impl Clone for Deflated {
 
 #[cfg(feature = "deflate")]
 impl PreparedMessage {
+    /// A clone that does not share compressed forms, for a connection that has no use for them.
+    pub(crate) fn plain(&self) -> Self {
+        let deflated = Deflated { compression: self.deflated.compression, forms: OnceLock::new() };
+        Self { encoded: self.encoded.clone(), kind: self.kind, wishes: self.wishes.clone(), deflated }
+    }
+
     pub(crate) fn compression(&self) -> Compression {
         self.deflated.compression
     }

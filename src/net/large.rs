@@ -31,8 +31,8 @@ pub(super) struct Large {
     bytes: usize,
     /// When all that is free is given back.
     until: Option<Instant>,
-    /// The message that is being handled.
-    current: Option<(Kind, Bytes)>,
+    /// The message that is being handled, and the size of its storage.
+    current: Option<(Kind, Bytes, usize)>,
     /// Bytes of the leftovers' storage.
     left: usize,
 }
@@ -40,7 +40,7 @@ pub(super) struct Large {
 impl Large {
     /// A receive buffer of at least `at_least` bytes; of what is kept, the smallest that will do.
     pub(super) fn buffer(&mut self, at_least: usize, now: Instant) -> RecvBuffer {
-        match self.take(at_least, now) {
+        match self.take_up_to(4 * at_least, at_least, now) {
             Some(storage) => RecvBuffer::with_storage(storage),
             None => RecvBuffer::with_capacity(at_least),
         }
@@ -64,7 +64,7 @@ impl Large {
 
     /// A large message that was delivered is taken out of `rx`, to be handled, perhaps sent on.
     pub(super) fn begin(&mut self, rx: &mut RecvBuffer, kind: Kind, now: Instant) -> Option<Bytes> {
-        let replacement = self.take(READ, now).unwrap_or_else(|| vec![0; READ]);
+        let replacement = self.take_up_to(4 * READ, READ, now).unwrap_or_else(|| vec![0; READ]);
         let (storage, message) = match rx.take_storage(replacement) {
             Ok(taken) => taken,
             Err(replacement) => {
@@ -73,9 +73,10 @@ impl Large {
             }
         };
         let message = storage.slice(message);
-        self.current = Some((kind, message.clone()));
+        self.current = Some((kind, message.clone(), storage.len()));
         self.bytes += storage.len();
         self.lent.push(storage);
+        self.until = Some(now + KEEP);
         Some(message)
     }
 
@@ -87,10 +88,11 @@ impl Large {
         }
     }
 
-    /// `payload` by reference, if it is the message that is being handled, or a part of it.
+    /// `payload` by reference, if it is the message that is being handled, or a part of it. Its storage waits with it, and is
+    /// not counted by a send queue's limit: so at most twice as much as is sent.
     pub(super) fn same(&self, kind: Kind, payload: &[u8]) -> Option<Bytes> {
-        let (current_kind, current) = self.current.as_ref()?;
-        if payload.len() < LARGE {
+        let (current_kind, current, storage) = self.current.as_ref()?;
+        if payload.len() < LARGE || payload.len() < storage / 2 {
             return None;
         }
         let start = (payload.as_ptr() as usize).checked_sub(current.as_ptr() as usize)?;
@@ -126,8 +128,12 @@ impl Large {
     }
 
     fn take(&mut self, at_least: usize, now: Instant) -> Option<Vec<u8>> {
+        self.take_up_to(usize::MAX, at_least, now)
+    }
+
+    fn take_up_to(&mut self, at_most: usize, at_least: usize, now: Instant) -> Option<Vec<u8>> {
         self.collect();
-        let fits = self.free.iter().enumerate().filter(|(_, storage)| storage.len() >= at_least);
+        let fits = self.free.iter().enumerate().filter(|(_, storage)| (at_least..=at_most).contains(&storage.len()));
         let (smallest, _) = fits.min_by_key(|(_, storage)| storage.len())?;
         let storage = self.free.swap_remove(smallest);
         self.bytes -= storage.len();
@@ -200,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn a_message_does_not_take_along_storage_of_more_than_four_times_its_size() {
+    fn a_message_does_not_take_along_storage_of_more_than_twice_its_size() {
         let (mut large, now) = (Large::default(), Instant::now());
-        assert!(large.begin(&mut received(LARGE, 4 * LARGE), Kind::Binary, now).is_some());
-        let mut rx = received(LARGE, 4 * LARGE + 8);
+        assert!(large.begin(&mut received(LARGE, 2 * LARGE), Kind::Binary, now).is_some());
+        let mut rx = received(LARGE, 2 * LARGE + 8);
         assert!(large.begin(&mut rx, Kind::Binary, now).is_none());
         assert_eq!(rx.delivered().len(), LARGE, "it is still there");
     }
@@ -234,5 +240,45 @@ mod tests {
         assert!(large.keeps(400_000, 1 << 20), "it is not roomy");
         large.remove_left(&rx);
         assert!(large.keeps(1, 1 << 20));
+    }
+
+    #[test]
+    fn storage_of_a_message_that_was_sent_on_is_given_back_after_a_second() {
+        let (mut large, now) = (Large::default(), Instant::now());
+        let held: Vec<_> = (0..40)
+            .map(|_| {
+                let mut rx = received(1 << 20, 1 << 20);
+                let message = large.begin(&mut rx, Kind::Binary, now).expect("taken");
+                let queued = large.same(Kind::Binary, &message).expect("sent on by reference");
+                large.end();
+                queued
+            })
+            .collect();
+        drop(held);
+        assert_eq!((large.bytes, large.next()), (40 << 20, Some(now + KEEP)));
+        large.release(now + KEEP);
+        assert_eq!((large.bytes, large.lent.len(), large.next()), (0, 0, None));
+    }
+
+    #[test]
+    fn a_part_does_not_hold_storage_of_more_than_twice_its_size() {
+        let (mut large, now) = (Large::default(), Instant::now());
+        let mut rx = received(1 << 20, 1 << 20);
+        let message = large.begin(&mut rx, Kind::Binary, now).expect("taken");
+        assert!(large.same(Kind::Binary, &message[1 << 19..]).is_some());
+        assert!(large.same(Kind::Binary, &message[..LARGE]).is_none(), "1 MiB would wait for 64 KiB");
+    }
+
+    #[test]
+    fn the_loops_own_buffer_is_not_a_large_one() {
+        let (mut large, now) = (Large::default(), Instant::now());
+        for _ in 0..2 {
+            large.give(vec![0; 8 << 20], now);
+        }
+        assert_eq!(large.buffer(READ, now).capacity(), READ, "or it is exchanged in each turn, and nothing ever given back");
+        let mut rx = received(READ, READ);
+        assert!(large.begin(&mut rx, Kind::Binary, now).is_some());
+        assert_eq!(rx.capacity(), READ);
+        assert!(large.take(2 * READ, now).is_some(), "for a message that grows it will do");
     }
 }

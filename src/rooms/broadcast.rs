@@ -56,9 +56,11 @@ impl House {
         }
     }
 
-    /// `id` has gone.
+    /// `id` has gone, or goes: whoever has it next would not know of a pause.
     pub(super) fn remove(&mut self, id: ConnId, connections: &mut Connections) {
-        self.pauses.forget(id);
+        if self.pauses.forget(id) {
+            connections.resume(id);
+        }
         self.release(id, connections);
         self.rooms.remove(id);
     }

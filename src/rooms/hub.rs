@@ -198,8 +198,8 @@ impl Hub {
         std::mem::take(&mut self.handle_delivery)
     }
 
-    /// The loop, to listen, to connect or to flush. A connection that is detached from it keeps its rooms until
-    /// [`forget`](Self::forget); nothing reaches it any more.
+    /// The loop, to listen, to connect or to flush. Before a connection is detached from it, [`forget`](Self::forget) it:
+    /// otherwise it keeps its rooms, a pause by [`Broadcast::pause_sender`] goes along with it, and who waits for it waits on.
     pub fn event_loop(&mut self) -> &mut EventLoop {
         &mut self.event_loop
     }
@@ -211,7 +211,8 @@ impl Hub {
         }
     }
 
-    /// Takes `id` out of all rooms and out of everyone, as its `Closed` would.
+    /// Takes `id` out of all rooms and out of everyone, as its `Closed` would. Pauses by [`Broadcast::pause_sender`] end, its
+    /// own and those for its sake.
     pub fn forget(&mut self, id: ConnId) {
         let Self { event_loop, house, .. } = self;
         house.remove(id, event_loop.connections());

@@ -33,11 +33,13 @@ impl Pauses {
         senders.into_iter().filter(|sender| take(&mut self.waits_for, *sender, recipient)).collect()
     }
 
-    /// `sender` waits for nobody any more.
-    pub(super) fn forget(&mut self, sender: ConnId) {
-        for recipient in self.waits_for.remove(&sender).unwrap_or_default() {
-            take(&mut self.awaited_by, recipient, sender);
+    /// `sender` waits for nobody any more. Answers whether it did.
+    pub(super) fn forget(&mut self, sender: ConnId) -> bool {
+        let recipients = self.waits_for.remove(&sender).unwrap_or_default();
+        for recipient in &recipients {
+            take(&mut self.awaited_by, *recipient, sender);
         }
+        !recipients.is_empty()
     }
 }
 

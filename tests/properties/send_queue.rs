@@ -97,6 +97,8 @@ impl Model {
             Err(error) => panic!("{error}"),
         }
         assert_eq!(sent.is_err(), before >= FULL, "taken whole below the limit, and only there");
+        // The control frames that stood in line have left with the rest.
+        self.control_in_line &= self.waits;
         self.waits |= sent.is_ok();
         sent.is_ok()
     }
@@ -167,13 +169,14 @@ fn run(role: Role, steps: &[Step]) {
                 let mut writer = end.connection.writer(Kind::Binary).unwrap();
                 let sent = writer.write(&payload(size));
                 let begun = sent.is_ok();
-                model.drain_owed |= writer.finish().unwrap() == SendStatus::Backpressure;
-                model.drain_owed |= sent == Ok(SendStatus::Backpressure);
+                let ended = writer.finish();
+                assert_eq!(ended.is_ok(), begun, "what was begun can be ended, and only that");
+                model.drain_owed |= ended != Ok(SendStatus::Queued) || sent != Ok(SendStatus::Queued);
                 if begun {
-                    model.line.push((0x02, payload(size)));
+                    model.control_in_line &= model.waits;
+                    model.line.extend([(0x02, payload(size)), (0x80, Vec::new())]);
+                    model.waits = true;
                 }
-                model.line.push((if begun { 0x80 } else { 0x82 }, Vec::new()));
-                model.waits = true;
             }
             Step::Ping => {
                 let payload = model.controls.to_be_bytes();

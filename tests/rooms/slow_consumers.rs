@@ -229,6 +229,14 @@ fn a_sender_that_goes_while_it_is_paused_is_forgotten() {
 }
 
 #[test]
+fn a_sender_that_is_forgotten_is_not_left_paused() {
+    let mut stage = pausing(2);
+    let ann = stage.ids[0];
+    stage.hub.forget(ann);
+    assert!(!is_paused(&mut stage, 0), "nobody would know any more that it has to be resumed");
+}
+
+#[test]
 fn a_sender_may_be_its_own_slow_recipient() {
     let mut stage = Stage::new(1);
     stage.join("mirrors", &[0]);
