@@ -80,6 +80,16 @@ fn messages_frames_and_bytes_are_counted_in_both_directions() {
 }
 
 #[test]
+fn a_text_that_is_none_is_no_message() {
+    for role in ROLES {
+        let mut endpoint = counting(role);
+        endpoint.receive_frame(0x81, b"text");
+        endpoint.receive_frame(0x81, b"\xff");
+        assert_eq!(stats(&endpoint).messages_received, 1, "{role:?}");
+    }
+}
+
+#[test]
 fn in_the_streaming_mode_a_message_counts_with_its_last_part() {
     let mut endpoint = Endpoint::new(Role::Server, config(|config| config.statistics(true).streaming(true)));
     endpoint.receive_frame(0x01, b"first");

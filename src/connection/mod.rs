@@ -226,6 +226,7 @@ impl Connection {
                 Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => {
                     self.timers.message();
                     let Some(text) = utf8::check(rx.delivered()) else {
+                        self.uncount_message();
                         self.fail(ProtocolError::InvalidUtf8, now);
                         return self.closed().map(Event::Closed);
                     };

@@ -167,6 +167,13 @@ impl Connection {
         }
     }
 
+    /// The message that was counted last was not one: its text is not UTF-8.
+    pub(super) fn uncount_message(&mut self) {
+        if let Some(counting) = &mut self.counting {
+            counting.stats.messages_received -= 1;
+        }
+    }
+
     /// The decoder found something, or nothing.
     pub(super) fn count_found(&mut self, found: &Result<Option<Found>, ProtocolError>, rx: &RecvBuffer, now: Instant) {
         let (Some(counting), Ok(Some(found))) = (&mut self.counting, found) else { return };
