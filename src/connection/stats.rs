@@ -171,6 +171,7 @@ impl Connection {
     pub(super) fn uncount_message(&mut self) {
         if let Some(counting) = &mut self.counting {
             counting.stats.messages_received -= 1;
+            counting.stats.frames_received -= 1;
         }
     }
 
