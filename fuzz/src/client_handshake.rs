@@ -11,6 +11,7 @@ use wireroom::{
 use crate::{
     common,
     input::{Choices, cuts, every_byte},
+    printed::{printed, told},
     reference::Head,
 };
 
@@ -24,10 +25,13 @@ struct Client {
     limits: Limits,
 }
 
+/// The subprotocol, the extensions, and the fields of the 101.
+type Agreed = (Option<String>, Extensions, Vec<(String, Vec<u8>)>);
+
 /// What became of a server's bytes.
 #[derive(Debug, PartialEq)]
 struct Answered {
-    established: Option<(Option<String>, Extensions, Vec<(String, Vec<u8>)>)>,
+    established: Option<Agreed>,
     error: Option<HandshakeError>,
     rest: Vec<u8>,
 }
@@ -75,7 +79,9 @@ impl Client {
     fn ask(&self, bytes: &[u8], cuts: &[usize], times_out: bool) -> Answered {
         let now = common::start();
         let mut handshake = ClientHandshake::new(&self.request, NONCE, self.limits, Timeouts::default(), now);
+        assert!(handshake.wants_write() && handshake.transport() == Transport::Open);
         handshake.transmit().advance(usize::MAX);
+        assert!(!handshake.wants_write());
         let mut rx = RecvBuffer::new();
         let mut answered = Answered { established: None, error: None, rest: Vec::new() };
         let ends = cuts.iter().copied().chain([bytes.len()]);
@@ -97,7 +103,10 @@ impl Client {
                 Ok(Some(established)) => {
                     answered.established = Some(described(&established));
                     answered.rest.extend(rx.unread());
-                    assert_eq!(handshake.poll_timeout(), None);
+                    assert_eq!((handshake.poll_timeout(), handshake.outcome()), (None, None));
+                    assert!(matches!(handshake.poll(&mut rx), Ok(None)), "established once");
+                    handshake.handle_eof();
+                    assert_eq!((handshake.outcome(), handshake.transport()), (None, Transport::Open));
                 }
                 Ok(None) => assert!(handshake.wants_read()),
                 Err(error) => {
@@ -118,11 +127,12 @@ impl Client {
             answered.error = Some(error);
             assert!(!handshake.wants_read() && handshake.transport() == Transport::Close);
         }
+        printed(&handshake);
         answered
     }
 }
 
-fn described(established: &Established) -> (Option<String>, Extensions, Vec<(String, Vec<u8>)>) {
+fn described(established: &Established) -> Agreed {
     let fields = established.headers().map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
     (established.subprotocol().map(String::from), established.extensions(), fields)
 }
@@ -146,9 +156,15 @@ fn check(answered: &mut Answered, bytes: &[u8], offered: &[&str], offers_deflate
             assert!(!answers || offers_deflate, "an extension that was not offered");
         }
         (None, Some(error)) => {
+            told(error);
             if let HandshakeError::Refused(refusal) = error {
                 assert!((200..600).contains(&refusal.status()));
-                assert!(refusal.body().len() <= 65_536);
+                assert!(refusal.body().len() <= 65_536 && !refusal.reason().contains(['\r', '\n']));
+                let length = refusal.header("content-length").filter(|_| !refusal.is_truncated());
+                let chunked = refusal.header("transfer-encoding").is_some();
+                let whole = |length: &str| length.trim().parse() == Ok(refusal.body().len());
+                let is_empty = matches!(refusal.status(), 204 | 304);
+                assert!(is_empty || chunked || length.is_none_or(whole), "not whole: {refusal:?}");
                 assert!(refusal.headers().all(|(name, _)| !name.is_empty()));
             }
         }
@@ -167,6 +183,12 @@ fn round_trip(choices: &mut Choices<'_>) {
     let Ok(request) = ClientRequest::new(url) else { return };
     assert!(url.to_ascii_lowercase().starts_with("ws") && !url.contains(['\r', '\n', '#']));
     assert!(request.port() != 0 && !request.host().is_empty());
+    assert_eq!(request.is_secure(), url.to_ascii_lowercase().starts_with("wss:"));
+    printed(&request);
+    if !url.contains('@') && !request.is_secure() {
+        assert_eq!(ClientRequest::for_target(request.authority(), request.target()).as_ref(), Ok(&request));
+    }
+    assert_eq!(request.clone().origin(value), request.clone().header("Origin", value));
     let request = match request.clone().header(name, value) {
         Ok(request) => request,
         Err(_) => request,

@@ -36,7 +36,7 @@ pub fn run(input: &[u8]) {
 fn request(bytes: &[u8]) {
     match (our_server(bytes), their_server(bytes)) {
         (Ok(ours), Ok(theirs)) => assert_eq!(ours, theirs, "two readings of one request"),
-        (Err(error), Ok(_)) => assert!(stricter_here(&error), "refused here alone: {error:?}"),
+        (Err(error), Ok(_)) => assert!(stricter_here(bytes, &error), "refused here alone: {error:?}"),
         (Ok((length, _)), Err(error)) => {
             assert!(stricter_there(&bytes[..length], &error), "refused there alone: {error:?}")
         }
@@ -45,7 +45,7 @@ fn request(bytes: &[u8]) {
 }
 
 /// What tungstenite lets through. RFC 9112, unless said.
-fn stricter_here(error: &HandshakeError) -> bool {
+fn stricter_here(bytes: &[u8], error: &HandshakeError) -> bool {
     use {RequestError as R, UpgradeError as U};
     match error {
         // 2.2: "a recipient of such a bare CR MUST consider that element to be invalid"; a single LF MAY be recognised as a
@@ -70,6 +70,11 @@ fn stricter_here(error: &HandshakeError) -> bool {
         HandshakeError::Request(R::HeadTooLarge { .. } | R::TooManyHeaders { .. } | R::TargetTooLong { .. }) => true,
         // RFC 6455, 11.3.1 and 11.3.5: "MUST NOT appear more than once in an HTTP request".
         HandshakeError::Upgrade(U::DuplicateKey | U::DuplicateVersion) => true,
+        // RFC 9110, 7.6.1: options are tokens between commas, which it cuts at spaces, too.
+        HandshakeError::Upgrade(U::Connection) => Head::request(bytes).is_some_and(|head| {
+            let options = head.tokens("connection");
+            options.iter().any(|option| option.split(' ').any(|word| word == "upgrade"))
+        }),
         // RFC 6455, 4.1, item 10, and 9.1: tokens, and the grammar of extensions.
         HandshakeError::Upgrade(U::Subprotocols | U::Extensions(_)) => true,
         _ => false,
@@ -92,6 +97,8 @@ fn stricter_there(head: &[u8], error: &Error) -> bool {
         Error::Protocol(P::MissingUpgradeWebSocketHeader) => {
             head.tokens("upgrade").len() > 1 || head.all("upgrade") != [b"websocket"]
         }
+        // RFC 9110, 2.5: a higher minor version is to be read as 1.1.
+        Error::Protocol(P::HttparseError(httparse::Error::Version)) => head.version > 1,
         // RFC 4648, 3.5: whether unused bits have to be 0 is left open.
         Error::Protocol(P::InvalidSecWebSocketKey) => true,
         // RFC 9112, 3.2: targets that the crate `http` does not take.
@@ -111,7 +118,7 @@ fn our_server(bytes: &[u8]) -> Verdict<HandshakeError> {
         requests += 1;
         key = request.header("sec-websocket-key").unwrap_or_default().to_owned();
         // One request: what is behind a plain one is not looked at.
-        if request.is_upgrade() { request.accept().into() } else { request.reject(404, "no").into() }
+        if request.is_upgrade() { request.accept().into() } else { request.reject(404, "no") }
     });
     match progress {
         Progress::Upgraded(mut accepted) if requests == 1 => {
@@ -173,6 +180,8 @@ fn client_stricter_there(head: &[u8], error: &Error) -> bool {
     // RFC 9110, 15.2: interim responses before it.
     let Some(head) = Head::response(head).filter(|found| found.length == head.len()) else { return true };
     match error {
+        // RFC 9110, 2.5: a higher minor version is to be read as 1.1.
+        Error::Protocol(P::HttparseError(httparse::Error::Version)) => head.version > 1,
         // RFC 6455, 4.1, item 3: a list that has the token.
         Error::Protocol(P::MissingConnectionUpgradeHeader) => head.all("connection") != [b"Upgrade"],
         // Item 6 lets a server select none; 4.2.2: "if the server does not wish to agree to one of the suggested subprotocols".

@@ -6,7 +6,7 @@ use wireroom::{
     frame::{FrameHeader, Opcode, apply_mask},
 };
 
-use crate::input::Choices;
+use crate::{input::Choices, printed::told};
 
 pub fn run(input: &[u8]) {
     header_of_bytes(input);
@@ -32,6 +32,7 @@ fn header_of_bytes(bytes: &[u8]) {
             assert_eq!(naive(bytes), Some(Ok((header, length))));
         }
         Err(error) => {
+            told(&error);
             assert_eq!(error.close_code(), CloseCode::PROTOCOL_ERROR);
             // A whole header is enough for the naive reading, which sees the same fault.
             let mut whole = bytes.to_vec();
@@ -135,6 +136,7 @@ fn close(payload: &[u8]) {
                 (true, Err(_)) => assert_eq!(parsed, Err(ProtocolError::InvalidUtf8)),
                 (true, Ok(reason)) => {
                     let frame = parsed.expect("a valid Close");
+                    told(&frame.code.expect("its code"));
                     assert_eq!((frame.code.map(CloseCode::as_u16), &*frame.reason), (Some(code), &*reason));
                     let cut = CloseFrame::new(frame.code.expect("its code"), &reason);
                     assert!(reason.starts_with(&*cut.reason) && cut.reason.len() <= 123);

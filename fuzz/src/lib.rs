@@ -16,13 +16,12 @@
 //!
 //! The functions know nothing of libFuzzer: `tests/seeds.rs` runs the committed seeds through them.
 
-/// The tests' own pair, clock and frames by hand.
+/// The tests' own pair, clock, frames by hand, and "any cut, same events".
 #[path = "../../tests/common/mod.rs"]
 pub mod common;
 
-/// Any cut, same events: one function for `tests/cuts.rs` and for here.
-pub mod any_cut;
 mod input;
+mod printed;
 mod reference;
 
 pub mod client_handshake;
@@ -37,8 +36,11 @@ pub mod recv_cuts;
 pub mod rooms;
 pub mod server_handshake;
 
+/// What a target does with an input.
+pub type Run = fn(&[u8]);
+
 /// Each target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, Run); 11] = [
     ("frame_header", frame_header::run),
     ("recv_cuts", recv_cuts::run),
     ("server_handshake", server_handshake::run),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use wireroom::{PermessageDeflate, frame::FrameHeader};
 
 use crate::{
-    any_cut::Reader,
-    common::{self, KEY, ROLES, Role},
+    common::{self, KEY, ROLES, Role, any_cut::Reader},
     input::{Choices, cuts},
 };
 
@@ -34,7 +33,8 @@ pub fn run(input: &[u8]) {
         let config = config.max_message_size(size).max_streamed_size(size as u64).max_fragments(fragments);
         config.streaming(streaming).permessage_deflate(compressed.then_some(deflate))
     });
-    let reader = Reader { role, config: Arc::new(config), closing };
+    let watched = if flags & 64 != 0 { 8 } else { 0 };
+    let reader = Reader { role, config: Arc::new(config), closing, watched };
     reader.same_for_any_cut(&bytes, &cuts(&places, bytes.len()));
 }
 

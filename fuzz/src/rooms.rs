@@ -47,9 +47,10 @@ struct Log(Vec<ConnId>);
 impl Outlet for Log {
     fn deliver(&mut self, to: ConnId, _message: &PreparedMessage) -> Result<SendStatus, SendError> {
         self.0.push(to);
-        match to.index() % 3 {
+        match to.index() % 4 {
             0 => Ok(SendStatus::Queued),
             1 => Ok(SendStatus::Backpressure),
+            2 => Ok(SendStatus::Dropped),
             _ => Err(SendError::Closed),
         }
     }
@@ -190,8 +191,8 @@ impl Table {
         let listed = self.rooms.recipients(&recipients);
         let mut log = Log::default();
         let delivery = self.rooms.deliver(&Emit::new(recipients, PreparedMessage::new("hi")), &mut log);
-        let of = |outcome: usize| expected.iter().filter(|id| id.index() % 3 == outcome).count();
-        assert_eq!(delivery, Delivery { queued: of(0), backpressure: of(1), dropped: of(2) });
+        let of = |outcome: usize| expected.iter().filter(|id| id.index() % 4 == outcome).count();
+        assert_eq!(delivery, Delivery { queued: of(0), backpressure: of(1), dropped: of(2) + of(3) });
         assert_eq!(log.0, listed, "the list and the delivery have one order");
         assert_eq!(log.0.len(), expected.len(), "each once");
         assert_eq!(log.0.into_iter().collect::<BTreeSet<_>>(), expected);

@@ -1,28 +1,51 @@
 //! Floor 3, the server: requests until one upgrades. The input is what a client sends, behind a few choices.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
 
-use bytes::BufMut;
+use bytes::{Buf, BufMut};
 use wireroom::{
-    PermessageDeflate, RecvBuffer, Transport,
-    handshake::{Acceptance, Extensions, Outcome, Progress, ServerHandshake, Verdict, accept_key},
-    http::{Limits, Request, Response, StreamStatus, Timeouts, Version},
+    Config, PermessageDeflate, RecvBuffer, Transport,
+    handshake::{
+        Acceptance, Accepted, Extensions, HandshakeError, Outcome, Progress, ServerHandshake, Verdict, accept_key,
+    },
+    http::{Request, Response, StreamError, StreamStatus, Version},
 };
 
 use crate::{
     common,
     input::{Choices, cuts, every_byte},
+    printed::{printed, told},
     reference::{self, Head},
 };
 
-/// What the application is like.
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4);
+
+/// What the application and its client are like.
 struct Server {
-    limits: Limits,
+    config: Config,
     deflate: bool,
+    client: Client,
+    /// It does not answer what it deferred, and ends what it streams late.
+    is_slow: bool,
+}
+
+/// What a client does when it has said everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Ends,
+    /// It takes what it is sent.
+    Waits,
+    /// It takes a little before each deadline.
+    Drips,
+    /// It has taken nothing.
+    Blocks,
 }
 
 /// What became of a client's bytes.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Served {
     /// Each request as `verify` saw it.
     requests: Vec<Seen>,
@@ -48,109 +71,252 @@ struct Seen {
     is_upgrade: bool,
 }
 
+/// One connection to the server.
+struct Conversation<'s> {
+    server: &'s Server,
+    handshake: ServerHandshake,
+    rx: RecvBuffer,
+    /// On their way: nothing is read that is not wanted.
+    waiting: Vec<u8>,
+    largest: usize,
+    /// How often more was said in the answer that is streamed.
+    streamed: u32,
+    served: Served,
+    now: Instant,
+}
+
 pub fn run(input: &[u8]) {
     let mut choices = Choices::new(input);
     let flags = choices.byte();
-    let limits = Limits {
-        max_request_head: choices.of(&[16_384, 100, 256, 1024]),
-        max_request_target: choices.of(&[8_192, 1, 16]),
-        max_headers: choices.of(&[100, 1, 7]),
-        max_request_body: choices.of(&[0, 1, 64, 4096]),
-        max_requests: choices.of(&[1_000, 1, 2]),
-        ..Limits::default()
-    };
-    let server = Server { limits, deflate: flags & 1 != 0 };
+    let config = Config::builder()
+        .max_head_size(choices.of(&[16_384, 100, 256, 1024]))
+        .max_target_size(choices.of(&[8_192, 1, 16]))
+        .max_header_fields(choices.of(&[100, 1, 7]))
+        .max_request_body(choices.of(&[0, 1, 64, 4096]))
+        .max_requests(choices.of(&[1_000, 1, 2]));
+    let config = config.build().expect("valid");
+    let client = [Client::Ends, Client::Waits, Client::Drips, Client::Blocks][usize::from(flags >> 1 & 3)];
+    let server = Server { config, deflate: flags & 1 != 0, client, is_slow: flags & 8 != 0 };
     let places = choices.places();
     let bytes = choices.rest();
     let whole = server.serve(bytes, &[]);
-    let cuts = cuts(&places, bytes.len());
-    assert_eq!(server.serve(bytes, &cuts), whole, "cut at {cuts:?}");
-    assert_eq!(server.serve(bytes, &every_byte(bytes.len())), whole, "byte by byte");
-    check(&whole, bytes);
+    for cuts in [cuts(&places, bytes.len()), every_byte(bytes.len())] {
+        let served = server.serve(bytes, &cuts);
+        // How much is read of one that does not take its answers depends on when it came.
+        assert!(served == whole || !server.takes_all(), "cut at {cuts:?}: {served:?} in place of {whole:?}");
+    }
+    server.check(&whole, bytes);
 }
 
 impl Server {
+    fn takes_all(&self) -> bool {
+        matches!(self.client, Client::Ends | Client::Waits)
+    }
+
     fn serve(&self, bytes: &[u8], cuts: &[usize]) -> Served {
-        let mut now = common::start();
-        let mut handshake = ServerHandshake::new(self.limits, Timeouts::default(), now);
+        let now = common::start();
+        let mut handshake = ServerHandshake::new(self.config.http_limits(), self.config.http_timeouts(), now);
         handshake.set_deflate(self.deflate.then(|| PermessageDeflate::default().terms()));
-        let mut rx = RecvBuffer::new();
-        let mut served =
-            Served { requests: Vec::new(), sent: Vec::new(), upgraded: None, outcome: None, rest: Vec::new() };
-        let ends = cuts.iter().copied().chain([bytes.len()]);
-        let (mut start, mut largest) = (0, 0);
-        for end in ends {
-            let chunk = &bytes[start..end];
+        handshake.set_peer_addr(Some(PEER));
+        let (rx, waiting, served) = (RecvBuffer::new(), Vec::new(), Served::default());
+        let mut it = Conversation { server: self, handshake, rx, waiting, largest: 0, streamed: 0, served, now };
+        let mut start = 0;
+        for end in cuts.iter().copied().chain([bytes.len()]) {
+            it.waiting.extend(&bytes[start..end]);
             start = end;
-            if served.upgraded.is_some() {
-                served.rest.extend(chunk);
-                continue;
+            it.receive();
+        }
+        if it.served.upgraded.is_none() {
+            if self.client == Client::Ends {
+                it.handshake.handle_eof();
+                it.turn();
             }
-            rx.extend(chunk);
-            largest = largest.max(chunk.len());
+            it.let_time_pass();
+        }
+        match it.served.upgraded {
+            Some(_) => it.served.rest = [it.rx.unread(), &it.waiting].concat(),
+            None => it.served.outcome = Some(it.handshake.outcome().expect("an end")),
+        }
+        printed(&it.handshake);
+        it.served
+    }
+
+    /// The application: the end of the target says what it does, so that the fuzzer can choose.
+    fn verify(&self, request: &Request<'_>, deferred: bool) -> Verdict {
+        let chosen = request.select_subprotocol(&["chat", "superchat"]);
+        let target = request.target();
+        // What was deferred is answered as the letter before says.
+        let chooses = if deferred { target.strip_suffix('d').unwrap_or(target) } else { target };
+        match chooses.as_bytes().last() {
+            Some(b'd') if !deferred => Verdict::Defer,
+            Some(b's') => Verdict::Stream(Response::text(200, "first")),
+            Some(b'r') => Response::text(200, "hello").into(),
+            Some(b'c') => Response::text(404, "no").close().into(),
+            Some(b'n') => Response::new(204).into(),
+            Some(b'w') => Response::html(vec![b'w'; 40_000]).into(),
+            Some(b'0'..=b'9') => {
+                let status = target.get(target.len().saturating_sub(3)..).and_then(|end| end.parse().ok()).unwrap_or(0);
+                let response = Response::text(status, "so");
+                assert_eq!(response.status(), if (200..600).contains(&status) { status } else { 500 });
+                response.into()
+            }
+            Some(b'h') => {
+                let response = Response::text(200, "secret").header("X-Split", "a\r\nSet-Cookie: b");
+                assert!(response.fault().is_some() && Response::new(200).try_header("X", "\n").is_err());
+                response.into()
+            }
+            Some(b'g') => Response::new(200).try_header("X-Target", target).expect("printable").into(),
+            Some(b'x') => Acceptance::new().subprotocol("not-offered").into(),
+            Some(b'y') => Acceptance::new().try_header("X-Own", "1").expect("a field").without_extensions().into(),
+            Some(b'z') => Acceptance::new().header("Sec-WebSocket-Accept", "forged").into(),
+            Some(b'o') => {
+                request.allow_origins(&["https://chat.example"]).with_subprotocol(chosen).with_header("X-Also", "2")
+            }
+            Some(b'p') => request.allow_origins_or_none(&["https://chat.example"]),
+            _ => request.allow_any_origin().with_subprotocol(chosen).with_header("X-Also", "2"),
+        }
+    }
+}
+
+impl Conversation<'_> {
+    fn receive(&mut self) {
+        while self.served.upgraded.is_none() && self.handshake.wants_read() && !self.waiting.is_empty() {
+            self.largest = self.largest.max(self.waiting.len());
+            self.rx.extend(&std::mem::take(&mut self.waiting));
             // A head lies in the buffer until it is whole, a body does not.
-            let most = 3 * (largest + self.limits.max_request_head + 512);
-            assert!(rx.capacity() <= most, "{} bytes of storage for reads of {largest}", rx.capacity());
-            self.turn(&mut handshake, &mut rx, &mut served, now);
-            if served.upgraded.is_some() {
-                served.rest.extend(rx.unread());
-            }
+            let most = 3 * (self.largest + self.server.config.max_head_size() + 512);
+            assert!(self.rx.capacity() <= most, "{} bytes of storage, {most} may be", self.rx.capacity());
+            self.turn();
         }
-        if served.upgraded.is_none() {
-            handshake.handle_eof();
-            self.turn(&mut handshake, &mut rx, &mut served, now);
-            let mut deadlines = 0;
-            while handshake.transport() != Transport::Close {
-                now = handshake.poll_timeout().unwrap_or_else(|| panic!("nothing will ever end it: {handshake:?}"));
-                handshake.handle_timeout(now);
-                served.sent.put(handshake.transmit());
-                deadlines += 1;
-                assert!(deadlines < 10, "a deadline that does not pass: {handshake:?}");
-            }
-            served.outcome = handshake.outcome();
-            assert!(served.outcome.is_some());
-            assert!(rx.is_empty() || handshake.outcome().is_some());
-        }
-        served
     }
 
     /// Everything that can be done with the bytes at hand.
-    fn turn(&self, handshake: &mut ServerHandshake, rx: &mut RecvBuffer, served: &mut Served, now: std::time::Instant) {
+    fn turn(&mut self) {
         loop {
-            let before = (served.requests.len(), served.sent.len(), rx.unread().len());
-            let requests = &mut served.requests;
-            let mut progress = handshake.poll(rx, now, &mut |request| {
+            let before = (self.served.requests.len(), self.rx.unread().len());
+            let (server, requests) = (self.server, &mut self.served.requests);
+            let mut progress = self.handshake.poll(&mut self.rx, self.now, &mut |request| {
                 requests.push(seen(request));
-                verify(request, false)
+                server.verify(request, false)
             });
-            if let Some(request) = handshake.deferred() {
-                let request = request.clone();
-                assert_eq!(served.requests.last(), Some(&seen(&request.as_request())), "the request is kept as it was");
-                progress = handshake.answer(verify(&request.as_request(), true), now + Duration::from_millis(1));
+            self.take(false);
+            if self.handshake.deferred().is_some() && !server.is_slow {
+                progress = self.answer();
             }
-            if handshake.is_streaming() {
-                for piece in [&b"one"[..], b"", b"three"] {
-                    assert_eq!(handshake.stream(piece, 1 << 20, now), Ok(StreamStatus::Queued));
-                }
-                handshake.finish(now).expect("it streams");
+            if self.handshake.is_streaming() && !server.is_slow {
+                self.stream();
+                self.handshake.finish(self.now).expect("it streams");
+                assert_eq!(self.handshake.stream(b"late", 1, self.now), Err(StreamError::NotStreaming));
+                assert_eq!(self.handshake.finish(self.now), Err(StreamError::NotStreaming));
             }
             match progress {
-                Progress::Upgraded(mut accepted) => {
-                    served.upgraded = Some((accepted.subprotocol().map(String::from), accepted.extensions()));
-                    served.sent.put(accepted.transmit());
-                    return;
-                }
-                Progress::Pending => served.sent.put(handshake.transmit()),
+                Progress::Upgraded(accepted) => return self.upgrade(*accepted),
+                Progress::Pending => self.take(false),
             }
-            if before == (served.requests.len(), served.sent.len(), rx.unread().len()) {
+            if before == (self.served.requests.len(), self.rx.unread().len()) {
                 return;
             }
         }
     }
+
+    /// What was deferred is answered after all, by one of two ways that mean the same.
+    fn answer(&mut self) -> Progress {
+        let owned = self.handshake.deferred().expect("a request").clone();
+        let request = owned.as_request();
+        printed(&owned);
+        assert_eq!(self.served.requests.last(), Some(&seen(&request)), "the request is kept as it was");
+        let now = self.now + Duration::from_millis(1);
+        match self.server.verify(&request, true) {
+            Verdict::Accept(acceptance) if request.target().len().is_multiple_of(2) => {
+                self.handshake.accept(acceptance, now).map_or(Progress::Pending, Progress::Upgraded)
+            }
+            Verdict::Respond(response) if request.target().len().is_multiple_of(2) => {
+                assert!(self.handshake.respond(response, now) && !self.handshake.respond(Response::new(200), now));
+                Progress::Pending
+            }
+            verdict => self.handshake.answer(verdict, now),
+        }
+    }
+
+    fn upgrade(&mut self, mut accepted: Accepted) {
+        self.served.upgraded = Some((accepted.subprotocol().map(String::from), accepted.extensions()));
+        self.served.sent.put(accepted.transmit());
+    }
+
+    /// More of an answer, as far as it may wait.
+    fn stream(&mut self) {
+        const LIMIT: usize = 300;
+        for piece in [&b"one"[..], b"", b"three"] {
+            let before = self.handshake.transmit().len();
+            let streamed = self.handshake.stream(piece, LIMIT, self.now);
+            let is_full = self.handshake.transmit().len() >= LIMIT;
+            assert_eq!(
+                streamed,
+                match before {
+                    LIMIT.. => Err(StreamError::BufferFull),
+                    _ if is_full => Ok(StreamStatus::Backpressure),
+                    _ => Ok(StreamStatus::Queued),
+                }
+            );
+        }
+    }
+
+    fn take(&mut self, at_deadline: bool) {
+        let queue = self.handshake.transmit();
+        let n = match self.server.client {
+            Client::Ends | Client::Waits => queue.len(),
+            Client::Drips if at_deadline => queue.len().div_ceil(8),
+            Client::Drips => 1,
+            Client::Blocks => 0,
+        };
+        self.served.sent.put(queue.take(n));
+        let is_empty = queue.is_empty();
+        assert_eq!(self.handshake.wants_write(), !is_empty);
+    }
+
+    /// The client says no more: it ends, each step in its time.
+    fn let_time_pass(&mut self) {
+        let (began, mut deadlines) = (self.now, 0);
+        while self.handshake.transport() != Transport::Close && self.served.upgraded.is_none() {
+            match self.handshake.poll_timeout() {
+                Some(deadline) => {
+                    if deadline > self.now {
+                        self.handshake.handle_timeout(self.now);
+                        assert_eq!(self.handshake.poll_timeout(), Some(deadline), "it was too early");
+                    }
+                    self.now = self.now.max(deadline);
+                    self.handshake.handle_timeout(self.now);
+                }
+                // The application's turn.
+                None => assert!(self.server.is_slow && self.handshake.is_streaming(), "nothing will ever end it"),
+            }
+            if self.handshake.is_streaming() {
+                self.streamed += 1;
+                match self.streamed % 3 {
+                    0 => self.handshake.finish(self.now).expect("it streams"),
+                    _ => self.stream(),
+                }
+            }
+            self.take(true);
+            self.receive();
+            self.turn();
+            deadlines += 1;
+            assert!(deadlines < 10_000, "a deadline that does not pass: {:?}", self.handshake);
+        }
+        let timeouts = self.server.config.http_timeouts();
+        let of_one = timeouts.handshake_timeout + timeouts.response_timeout * 5 + timeouts.close_timeout;
+        let most = of_one * (self.served.requests.len() as u32 + 2);
+        let took = self.now - began;
+        assert!(took <= most || self.server.client == Client::Drips, "it took {took:?}");
+    }
 }
 
 fn seen(request: &Request<'_>) -> Seen {
-    let _ = (request.origin(), request.basic_auth(), request.bearer_token(), request.cookie("a"), request.peer_addr());
+    printed(request);
+    let _ = (request.basic_auth(), request.bearer_token(), request.cookie("a"));
+    assert_eq!(request.peer_addr(), Some(PEER));
+    assert!(request.extensions().eq(request.header_all("sec-websocket-extensions")));
+    assert!(request.origin().is_none_or(|origin| request.header("ORIGIN") == Some(origin)));
     Seen {
         method: request.method().into(),
         target: request.target().into(),
@@ -166,48 +332,44 @@ fn seen(request: &Request<'_>) -> Seen {
     }
 }
 
-/// The application: the last byte of the target says what it does, so that the fuzzer can choose.
-fn verify(request: &Request<'_>, deferred: bool) -> Verdict {
-    let chosen = request.select_subprotocol(&["chat", "superchat"]);
-    match request.target().as_bytes().last() {
-        Some(b'd') if !deferred => Verdict::Defer,
-        Some(b's') => Verdict::Stream(Response::text(200, "first")),
-        Some(b'r') => Response::text(200, "hello").into(),
-        Some(b'c') => Response::text(404, "no").close().into(),
-        Some(b'n') => Response::new(204).into(),
-        Some(b'h') => Response::text(200, "secret").header("X-Split", "a\r\nSet-Cookie: b").into(),
-        Some(b'x') => Acceptance::new().subprotocol("not-offered").into(),
-        Some(b'y') => Acceptance::new().header("X-Own", "1").without_extensions().into(),
-        Some(b'o') => request.allow_origins(&["https://chat.example"]).with_subprotocol(chosen),
-        Some(b'p') => request.allow_origins_or_none(&["https://chat.example"]),
-        _ => request.allow_any_origin().with_subprotocol(chosen).with_header("X-Also", "2"),
+impl Server {
+    fn check(&self, served: &Served, bytes: &[u8]) {
+        for request in &served.requests {
+            // Nothing of one request's head gets into another place.
+            assert!(request.fields.iter().all(|(name, value)| !name.is_empty() && !value.contains(&b'\n')));
+            assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()));
+        }
+        let error = match &served.outcome {
+            Some(Outcome::Failed(error)) => Some(error),
+            _ => None,
+        };
+        error.map(told);
+        // Only a client that takes nothing, or goes while its answer is made, has it cut off.
+        let is_cut_off = self.client == Client::Blocks || self.is_slow && error == Some(&HandshakeError::Eof);
+        if served.upgraded.is_none() && is_cut_off {
+            return;
+        }
+        let methods: Vec<String> = served.requests.iter().map(|request| request.method.clone()).collect();
+        let (responses, behind) = reference::responses(&served.sent, &methods);
+        assert_eq!(behind, b"", "nothing is sent behind the 101 here");
+        assert!(responses.len() <= methods.len() + 1, "at most one answer that no request asked for, a refusal");
+        for response in &responses {
+            assert!(matches!(response.status, 200..=599));
+            assert!(response.all("set-cookie").is_empty(), "a forged field");
+        }
+        if served.upgraded.is_some() {
+            return check_upgrade(served, bytes);
+        }
+        // Every request that was shown was answered, and a connection that ends badly has said why.
+        assert!(responses.len() >= methods.len());
+        if let Some(status) = error.and_then(|error| error.status()) {
+            assert_eq!(responses.last().map(|response| response.status), Some(status), "{error:?}");
+        }
     }
 }
 
-fn check(served: &Served, bytes: &[u8]) {
-    let methods: Vec<String> = served.requests.iter().map(|request| request.method.clone()).collect();
-    let (responses, behind) = reference::responses(&served.sent, &methods);
-    assert_eq!(behind, b"", "nothing is sent behind the 101 here");
-    assert!(responses.len() <= methods.len() + 1, "at most one answer that no request asked for, a refusal");
-    for response in &responses {
-        assert!(matches!(response.status, 200..=599));
-        assert!(response.all("set-cookie").is_empty(), "a forged field");
-    }
-    for request in &served.requests {
-        // Nothing of one request's head gets into another place.
-        assert!(request.fields.iter().all(|(name, value)| !name.is_empty() && !value.contains(&b'\n')));
-        assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()));
-    }
-    let Some((subprotocol, extensions)) = &served.upgraded else {
-        // Every request that was shown was answered, and a connection that ends badly has said why.
-        assert!(responses.len() >= methods.len());
-        if let Some(Outcome::Failed(error)) = &served.outcome
-            && let Some(status) = error.status()
-        {
-            assert_eq!(responses.last().map(|response| response.status), Some(status), "{error}");
-        }
-        return;
-    };
+fn check_upgrade(served: &Served, bytes: &[u8]) {
+    let (subprotocol, extensions) = served.upgraded.as_ref().expect("it upgraded");
     // "bytes behind a good request are never lost": the rest begins where the request ends.
     let consumed = bytes.len() - served.rest.len();
     assert_eq!(bytes[consumed..], served.rest);
@@ -216,11 +378,12 @@ fn check(served: &Served, bytes: &[u8]) {
     let head = (0..consumed)
         .rev()
         .filter(|start| bytes[*start..consumed].starts_with(line.as_bytes()))
-        .find_map(|start| Head::request(&bytes[start..consumed]).filter(|head| start + head.length == consumed));
-    let head = head.unwrap_or_else(|| panic!("no request ends at {consumed}"));
+        .filter_map(|start| Head::request(&bytes[start..consumed]).filter(|head| start + head.length == consumed))
+        // A value may hold what looks like a request, too.
+        .find(|head| head.fields == request.fields);
+    let head = head.unwrap_or_else(|| panic!("no such request ends at {consumed}: {request:?}"));
     assert_eq!(head.upgrade_fault(), None);
     assert!(request.is_upgrade && request.body.is_empty());
-    assert_eq!(head.fields, request.fields);
     // 4.2.2, item 5.
     let key = String::from_utf8_lossy(head.only("sec-websocket-key").expect("one key")).into_owned();
     let switch = served.sent.windows(12).rposition(|window| window == b"HTTP/1.1 101").expect("a 101");

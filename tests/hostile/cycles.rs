@@ -161,5 +161,6 @@ fn cycles_leave_nothing_behind() {
 #[test]
 #[ignore = "takes minutes: 100,000 connections"]
 fn a_hundred_thousand_cycles_leave_nothing_behind() {
-    flat(100_000);
+    let count = std::env::var("WIREROOM_CYCLES").map_or(100_000, |count| count.parse().unwrap());
+    flat(count);
 }

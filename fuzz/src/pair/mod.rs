@@ -2,9 +2,12 @@
 //!
 //! Whatever happens: no panic; memory within the limits; `Open` first and exactly one `Closed`, last; every wait has a
 //! deadline; what was accepted arrives in order and unchanged, up to where a fault was injected, and all of it where none
-//! was.
+//! was, but for what a policy for slow consumers let go: accepted = arrived + dropped + replaced.
 
 mod end;
+mod hearing;
+mod line;
+mod operation;
 
 use std::time::Duration;
 
@@ -18,97 +21,10 @@ use wireroom::{
 use crate::{
     client_handshake::NONCE,
     common::{self, Role},
+    printed::told,
 };
 use end::End;
-
-/// The first field says at which end.
-#[derive(Arbitrary, Debug)]
-enum Operation {
-    Send {
-        client: bool,
-        text: bool,
-        via: Via,
-        length: u16,
-    },
-    /// A fragment, or the end of the message.
-    Fragment {
-        client: bool,
-        text: bool,
-        length: u16,
-    },
-    Finish {
-        client: bool,
-    },
-    Ping {
-        client: bool,
-        length: u8,
-    },
-    Pong {
-        client: bool,
-        length: u8,
-    },
-    Close {
-        client: bool,
-        code: u16,
-    },
-    Pause {
-        client: bool,
-    },
-    Resume {
-        client: bool,
-    },
-    Streaming {
-        client: bool,
-        on: bool,
-    },
-    Echo {
-        client: bool,
-        on: bool,
-    },
-    /// At most so many bytes are written by one end and read by the other.
-    Move {
-        client: bool,
-        written: u16,
-        read: u16,
-    },
-    Flow,
-    Wait {
-        milliseconds: u16,
-    },
-    WaitLong {
-        seconds: u8,
-    },
-    Watch {
-        client: bool,
-        frames: u8,
-    },
-    // Faults.
-    Abort {
-        client: bool,
-    },
-    /// What is on its way to this end is lost, and so is all that follows.
-    Vanish {
-        client: bool,
-    },
-    HalfClose {
-        client: bool,
-    },
-    Reset {
-        client: bool,
-    },
-    Corrupt {
-        client: bool,
-        at: u16,
-        with: u8,
-    },
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Via {
-    Send,
-    Bytes,
-    Prepared,
-}
+use operation::{Operation, Policy};
 
 struct Pair {
     client: End,
@@ -131,8 +47,11 @@ fn settings(input: &mut Unstructured<'_>) -> arbitrary::Result<(Config, bool)> {
     let config = Config::builder()
         .max_message_size(*input.choose(&[1 << 20, 100, 3000])?)
         .max_send_buffer(high + *input.choose(&[1 << 20, 0, 1000])?)
+        .max_send_messages(*input.choose(&[65_536, 1, 2, 5, 20])?)
+        .slow_consumer(Policy::arbitrary(input)?.into())
+        .statistics(input.arbitrary()?)
         .high_water_mark(high)
-        .low_water_mark(*input.choose(&[high / 4, 0, high - 1])?)
+        .low_water_mark(*input.choose(&[high / 4, 0, high - 1, high])?)
         .keepalive_interval(*input.choose(&[None, Some(Duration::from_secs(30)), Some(Duration::from_millis(50))])?)
         .keepalive_timeout(*input.choose(&[Duration::from_secs(20), Duration::from_millis(1)])?)
         .idle_timeout(*input.choose(&[None, Some(Duration::from_secs(40))])?)
@@ -140,16 +59,13 @@ fn settings(input: &mut Unstructured<'_>) -> arbitrary::Result<(Config, bool)> {
         .streaming(input.arbitrary()?);
     let deflate = PermessageDeflate { threshold: *input.choose(&[0, 128])?, ..PermessageDeflate::default() };
     let deflates = input.arbitrary()?;
-    Ok((config.permessage_deflate(Some(deflate)).build().expect("valid"), deflates))
-}
-
-/// Mostly small, sometimes above what a run of the send queue holds.
-fn size(length: u16) -> usize {
-    let length = usize::from(length);
-    match length {
-        0..0xC000 => length % 300,
-        0xC000..0xF000 => length % 5000,
-        _ => (length & 0xFFF) * 16,
+    match config.permessage_deflate(Some(deflate)).build() {
+        Ok(config) => Ok((config, deflates)),
+        Err(error) => {
+            assert_eq!(error.field, "low_water_mark");
+            told(&error);
+            Err(arbitrary::Error::IncorrectFormat)
+        }
     }
 }
 
@@ -178,6 +94,7 @@ impl Pair {
             false => Extensions::none(),
         };
         let connection = |role| common::connection_with(role, config.clone(), extensions, now);
+        assert_eq!(connection(Role::Server).extensions(), extensions);
         let (client, server) = (End::new(Some(connection(Role::Client))), End::new(Some(connection(Role::Server))));
         Self { client, server, handshake: None, config, now, wire }
     }
@@ -187,6 +104,7 @@ impl Pair {
         let now = common::start();
         let deflate = config.permessage_deflate().filter(|_| deflates);
         let request = ClientRequest::new("ws://example.com/").expect("a URL");
+        let request = request.subprotocols(&["chat"]).expect("a token");
         let request = request.deflate_offers(&deflate.map(|deflate| deflate.offers()).unwrap_or_default());
         let mut handshake = ClientHandshake::new(&request, NONCE, Limits::default(), Timeouts::default(), now);
         let mut server = ServerHandshake::new(Limits::default(), Timeouts::default(), now);
@@ -195,64 +113,14 @@ impl Pair {
         let mut bytes = Vec::new();
         bytes::BufMut::put(&mut bytes, handshake.transmit());
         rx.extend(&bytes);
-        let progress = server.poll(&mut rx, now, &mut |request| request.accept().into());
+        let progress = server.poll(&mut rx, now, &mut |request| request.accept().subprotocol("chat").into());
         let Progress::Upgraded(accepted) = progress else { panic!("our own request is refused") };
         let server = End::new(Some(wireroom::Connection::server(*accepted, config.clone(), now)));
         Self { client: End::new(None), server, handshake: Some(handshake), config, now, wire }
     }
 
-    fn perform(&mut self, operation: Operation) {
-        use Operation as O;
-        let (now, most) = (self.now, self.config.max_message_size());
-        match operation {
-            O::Send { client, text, via, length } => self.end(client).send(text, via, size(length).min(most)),
-            O::Fragment { client, text, length } => self.end(client).fragment(text, size(length), most),
-            O::Finish { client } => self.end(client).finish(),
-            O::Ping { client, length } => self.end(client).control(true, length),
-            O::Pong { client, length } => self.end(client).control(false, length),
-            O::Close { client, code } => self.end(client).close(code, now),
-            O::Pause { client } => self.end(client).pause(),
-            O::Resume { client } => self.end(client).resume(now),
-            O::Streaming { client, on } => self.end(client).set_streaming(on),
-            O::Echo { client, on } => {
-                // Not both at once: a message would go to and fro for ever.
-                self.other(client).echoes &= !on;
-                self.end(client).echoes = on;
-            }
-            O::Move { client, written, read } => {
-                self.carry(client, written.into(), read.into());
-            }
-            O::Flow => self.flow(),
-            O::Wait { milliseconds } => self.wait(Duration::from_millis(milliseconds.into())),
-            O::WaitLong { seconds } => self.wait(Duration::from_secs(seconds.into())),
-            O::Watch { client, frames } => self.end(client).watch(frames.into()),
-            O::Abort { client } => {
-                self.other(client).excused = true;
-                self.end(client).abort(now);
-            }
-            O::Vanish { client } => {
-                self.end(client).excused = true;
-                self.end(client).vanished = true;
-                self.end(client).incoming.clear();
-            }
-            O::HalfClose { client } => self.end(client).hears_the_end(now),
-            O::Reset { client } => {
-                self.other(client).excused = true;
-                self.end(client).is_reset(now);
-            }
-            O::Corrupt { client, at, with } => self.end(client).corrupt(at.into(), with),
-        }
-        for client in [true, false] {
-            self.poll(client);
-        }
-    }
-
     fn end(&mut self, client: bool) -> &mut End {
         if client { &mut self.client } else { &mut self.server }
-    }
-
-    fn other(&mut self, client: bool) -> &mut End {
-        self.end(!client)
     }
 
     /// One end writes, the other reads. Answers whether anything moved.
@@ -279,7 +147,7 @@ impl Pair {
         to.poll(from, now);
         // The stream ends behind the last byte.
         if from.is_done_writing() && to.incoming.is_empty() && !to.vanished && !to.heard_end {
-            to.hears_the_end(now);
+            to.hears_the_end();
             to.poll(from, now);
             moved = true;
         }
@@ -329,8 +197,8 @@ impl Pair {
     }
 
     fn check(&self) {
-        self.client.check(&self.config);
-        self.server.check(&self.config);
+        self.client.check(self.now);
+        self.server.check(self.now);
     }
 
     /// From here on everything goes well, and it ends.
@@ -348,10 +216,16 @@ impl Pair {
         self.client.nothing_is_missing_at(&self.server);
         self.server.nothing_is_missing_at(&self.client);
         self.client.close(1000, now);
-        self.poll(true);
+        for client in [true, false] {
+            // Without a keepalive, what hears nothing is its owner's to close.
+            if self.config.keepalive_interval().is_none() && self.end(client).vanished {
+                self.end(client).close(1001, now);
+            }
+            self.poll(client);
+        }
         if self.client.connection.is_none() {
             // Its handshake failed, or the 101 was lost: the server hears that it has gone.
-            self.server.hears_the_end(now);
+            self.server.hears_the_end();
             self.client.is_over = true;
         }
         self.flow();
@@ -370,10 +244,12 @@ impl Pair {
             + self.config.keepalive_interval().unwrap_or_default()
             + self.config.keepalive_timeout();
         assert!(self.now - began <= most + Duration::from_secs(1), "it took {:?}", self.now - began);
-        for end in [&self.client, &self.server] {
-            if let Some(connection) = &end.connection {
+        for end in [&mut self.client, &mut self.server] {
+            if let Some(connection) = end.connection.take() {
                 assert_eq!(connection.transport(), Transport::Close);
                 assert!(connection.poll_timeout().is_none() && !connection.wants_read() && !connection.wants_poll());
+                let waiting = connection.buffered_amount();
+                assert_eq!(connection.into_parts().len(), waiting);
             }
         }
     }

@@ -7,7 +7,7 @@ pub use puff::Puff;
 /// A head and where it ends.
 pub struct Head {
     pub method: String,
-    /// The minor version of HTTP/1.
+    /// The minor version of HTTP/1, as it stands there.
     pub version: u8,
     /// 0 for a request.
     pub status: u16,
@@ -19,12 +19,12 @@ impl Head {
     /// The request at the start of `bytes`, if it is whole and valid.
     pub fn request(bytes: &[u8]) -> Option<Self> {
         let mut fields = [httparse::EMPTY_HEADER; 256];
-        let bytes = &as_http11(bytes);
+        let (bytes, minor) = &as_http11(bytes);
         let mut request = httparse::Request::new(&mut fields);
         let Ok(httparse::Status::Complete(length)) = request.parse(bytes) else { return None };
         Some(Self {
             method: request.method?.to_owned(),
-            version: request.version?,
+            version: minor.or(request.version)?,
             status: 0,
             fields: owned(request.headers),
             length,
@@ -34,12 +34,12 @@ impl Head {
     /// The response at the start of `bytes`, if it is whole and valid.
     pub fn response(bytes: &[u8]) -> Option<Self> {
         let mut fields = [httparse::EMPTY_HEADER; 256];
-        let bytes = &as_http11(bytes);
+        let (bytes, minor) = &as_http11(bytes);
         let mut response = httparse::Response::new(&mut fields);
         let Ok(httparse::Status::Complete(length)) = response.parse(bytes) else { return None };
         Some(Self {
             method: String::new(),
-            version: response.version?,
+            version: minor.or(response.version)?,
             status: response.code?,
             fields: owned(response.headers),
             length,
@@ -117,17 +117,16 @@ impl Head {
 }
 
 /// RFC 9110, 2.5: a higher minor version is read as the highest that is known, which `httparse` leaves to others.
-fn as_http11(bytes: &[u8]) -> Vec<u8> {
+fn as_http11(bytes: &[u8]) -> (Vec<u8>, Option<u8>) {
     let mut bytes = bytes.to_vec();
     let line = bytes.iter().position(|byte| *byte == b'\r').unwrap_or(0);
     let version = match bytes.starts_with(b"HTTP/1.") {
         true => Some(7),
         false => line.checked_sub(1).filter(|at| bytes[..*at].ends_with(b" HTTP/1.")),
     };
-    if let Some(minor) = version.and_then(|at| bytes.get_mut(at)).filter(|minor| (b'2'..=b'9').contains(*minor)) {
-        *minor = b'1';
-    }
-    bytes
+    let minor = version.and_then(|at| bytes.get_mut(at)).filter(|minor| (b'2'..=b'9').contains(*minor));
+    let higher = minor.map(|minor| std::mem::replace(minor, b'1') - b'0');
+    (bytes, higher)
 }
 
 fn owned(fields: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
@@ -148,7 +147,8 @@ pub fn responses(mut bytes: &[u8], methods: &[String]) -> (Vec<Head>, Vec<u8>) {
         if head.status == 101 {
             return (all, bytes.to_vec());
         }
-        let head_only = methods.next().is_some_and(|method| method == "HEAD");
+        // A request that was refused before it was shown may have been a HEAD, too.
+        let head_only = methods.next().map_or(bytes.is_empty(), |method| method == "HEAD");
         let closes = head.tokens("connection").contains(&"close".into());
         match (head.only("content-length"), head.only("transfer-encoding")) {
             _ if head_only || matches!(head.status, 204 | 304) => {}

@@ -14,6 +14,9 @@ use crate::{random::Random, wire::LONGEST};
 /// The longest time until a silent peer is given up, and a script around it.
 const VANISHING: Duration = Duration::from_secs(15);
 
+/// The same where a flood may fill the system's buffers first, which counts as life.
+const FILLING: Duration = Duration::from_secs(24);
+
 /// A script at random that is done within `left`, where that can be.
 pub(super) fn choose(number: u64, address: SocketAddr, left: Duration, shared: &mut Shared) -> io::Result<Raw> {
     let mut what = shared.random.below(100);
@@ -39,7 +42,7 @@ pub(super) fn choose(number: u64, address: SocketAddr, left: Duration, shared: &
         // In a room of floods, with a queue that fills.
         5..11 => {
             let join = format!("jflood{}", random.below(shared.floods));
-            let join = vec![Step::Send(frame(0x81, join.as_bytes())), Step::Wait(VANISHING), Step::Gone];
+            let join = vec![Step::Send(frame(0x81, join.as_bytes())), Step::Wait(FILLING), Step::Gone];
             ("vanish", None, vec![greet(), join])
         }
         // Wants to be closed, and does not answer.

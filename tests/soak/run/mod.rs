@@ -151,10 +151,11 @@ impl Run {
     fn hold_against(&mut self, soak: &Soak, server: &Counts, clients: &Counts, victims: u64) {
         let of = |counts: &Counts, name: &str| counts.get(name).copied().unwrap_or(0);
         let expected = clients.iter().filter_map(|(name, n)| Some((name.strip_prefix("expect:")?.to_owned(), *n)));
-        self.referee.finish(&expected.collect());
+        let unseen = self.referee.finish(&expected.collect());
         let (connects, accepts) = (of(clients, "connects") + victims, of(server, "accepts"));
-        if connects != accepts {
-            self.faults.push(format!("{connects} connections were made, {accepts} accepted"));
+        if connects != accepts + unseen {
+            self.faults
+                .push(format!("{connects} connections were made, {accepts} accepted, {unseen} given up before that"));
         }
         // What a killed client took is not known, and what was under way may be lost.
         if of(server, "bytes_sent") < of(clients, "bytes_received") {

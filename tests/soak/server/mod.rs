@@ -181,8 +181,9 @@ impl Server {
                     self.report.check(heard == sent, || format!("{number} sent {sent}, of which {heard} came"));
                 }
                 let told = socket.io().connections().stats_of(id).map(|stats| stats.messages_received);
+                let same = told.is_none_or(|told| told == heard);
                 self.report
-                    .check(told.is_none_or(|told| told == heard), || format!("{number}: {told:?} is not {heard}"));
+                    .check(same, || format!("{number} ({label}): its stats say {told:?}, {heard} messages came"));
                 self.model.closed(id);
                 self.report.add("closed", 1);
                 self.report.add(&format!("ended:{label}"), 1);
