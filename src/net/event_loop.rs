@@ -320,7 +320,14 @@ impl EventLoop {
             return Some(self.connections.now);
         }
         let shutdown = self.shutdown.as_ref().and_then(Shutdown::next);
-        self.connections.deadlines.next().into_iter().chain(self.connections.large.next()).chain(retry).chain(shutdown).min()
+        self.connections
+            .deadlines
+            .next()
+            .into_iter()
+            .chain(self.connections.large.next())
+            .chain(retry)
+            .chain(shutdown)
+            .min()
     }
 
     /// The connections, between turns. What is queued here leaves with [`EventLoop::flush`] or the next turn.

@@ -275,7 +275,11 @@ mod tests {
         for _ in 0..2 {
             large.give(vec![0; 8 << 20], now);
         }
-        assert_eq!(large.buffer(READ, now).capacity(), READ, "or it is exchanged in each turn, and nothing ever given back");
+        assert_eq!(
+            large.buffer(READ, now).capacity(),
+            READ,
+            "or it is exchanged in each turn, and nothing ever given back"
+        );
         let mut rx = received(READ, READ);
         assert!(large.begin(&mut rx, Kind::Binary, now).is_some());
         assert_eq!(rx.capacity(), READ);
