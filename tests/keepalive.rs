@@ -279,6 +279,23 @@ fn a_peer_that_takes_our_bytes_and_sends_no_message_is_idle() {
     }
 }
 
+/// The time for an answer begins when the Ping leaves, also when it leaves with all that it waited behind.
+#[test]
+fn a_ping_that_waited_for_a_slow_reader_is_given_its_time() {
+    for role in ROLES {
+        let mut end = Endpoint::new(role, Config::default());
+        let _ = end.send(&vec![0; 500_000]).unwrap();
+        end.write(1);
+        end.advance(2 * INTERVAL);
+        end.advance(TIMEOUT - MILLISECOND);
+        end.write(usize::MAX);
+        end.advance(TIMEOUT - MILLISECOND);
+        assert!(end.connection.is_open(), "{role:?}: that its system has taken it counts as life");
+        end.advance(INTERVAL + 2 * MILLISECOND);
+        assert!(!end.connection.is_open(), "{role:?}: it has not answered the next");
+    }
+}
+
 #[test]
 fn an_idle_time_that_spans_the_25th_day_is_kept_to_the_millisecond() {
     // Timers count milliseconds in 32 bits, and start anew before they overflow.

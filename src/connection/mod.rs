@@ -106,6 +106,8 @@ pub struct Connection {
     answers: [Answers; 2],
     /// What waited when the last event was handed out.
     before: Option<NonZeroU32>,
+    /// The keepalive's Ping was queued while output was blocked, and nothing has left since.
+    ping_waits: bool,
     /// A control frame waits in line: the next one must not overtake it.
     control_waits: bool,
     /// A send answered with backpressure: `Event::Drain` is owed.
@@ -168,6 +170,7 @@ impl Connection {
             answers: Default::default(),
             before: None,
             // Nothing overtakes what was queued before the connection was open.
+            ping_waits: false,
             control_waits,
             drain_owed: false,
             eof: false,
@@ -285,7 +288,10 @@ impl Connection {
         self.note_progress(now);
         match self.timers.expire(&self.config, !self.paused, now) {
             None => {}
-            Some(Due::Ping) => self.keepalive_ping(now),
+            Some(Due::Ping) => {
+                self.ping_waits = self.queue.is_blocked();
+                self.keepalive_ping(now);
+            }
             #[cfg(feature = "deflate")]
             Some(Due::Compressor) => self.look_at_compressor(now),
             Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
@@ -304,8 +310,9 @@ impl Connection {
     /// takes from us are its sign of life. To be called behind a write; or else it is noticed at the next deadline only, and
     /// a peer that died in between is given up one `Config::keepalive_interval` later.
     pub(crate) fn note_progress(&mut self, now: Instant) {
-        if self.withheld || self.queue.is_blocked() {
-            self.timers.note_progress(self.queue.progress(), self.withheld, now);
+        // A Ping that waited may have left with all the rest: output is no longer blocked, and the peer's time begins now.
+        if self.withheld || self.queue.is_blocked() || self.ping_waits {
+            self.ping_waits &= !self.timers.note_progress(self.queue.progress(), self.withheld, now);
         }
     }
 

@@ -112,14 +112,16 @@ impl Timers {
     }
 
     /// A number has changed that shows the peer's system takes what we send. Only a peer that is not read from is not
-    /// idle meanwhile.
-    pub(super) fn note_progress(&mut self, progress: u32, withheld: bool, now: Instant) {
-        if std::mem::replace(&mut self.progress, progress) != progress {
+    /// idle meanwhile. Answers whether it has.
+    pub(super) fn note_progress(&mut self, progress: u32, withheld: bool, now: Instant) -> bool {
+        let moved = std::mem::replace(&mut self.progress, progress) != progress;
+        if moved {
             self.heard(now);
             if withheld {
                 self.message = self.heard;
             }
         }
+        moved
     }
 
     /// Our reading goes on after a pause, in which the peer could not be heard.
