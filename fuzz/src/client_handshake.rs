@@ -160,7 +160,12 @@ fn check(answered: &mut Answered, bytes: &[u8], offered: &[&str], offers_deflate
             if let HandshakeError::Refused(refusal) = error {
                 assert!((200..600).contains(&refusal.status()));
                 assert!(refusal.body().len() <= 65_536 && !refusal.reason().contains(['\r', '\n']));
-                let length = refusal.header("content-length").filter(|_| !refusal.is_truncated());
+                // Where the length is none, or said twice, a refusal lasts until the stream ends.
+                let lengths = || refusal.headers().filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+                let is_one = |length: &&str| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+                let length =
+                    refusal.header("content-length").filter(|_| !refusal.is_truncated() && lengths().count() == 1);
+                let length = length.filter(is_one);
                 let chunked = refusal.header("transfer-encoding").is_some();
                 let whole = |length: &str| length.trim().parse() == Ok(refusal.body().len());
                 let is_empty = matches!(refusal.status(), 204 | 304);
