@@ -15,6 +15,16 @@ impl Connection {
         &mut self.queue
     }
 
+    /// Lends storage for small messages to a queue that lacks it: about to send, not to write.
+    #[cfg(feature = "net")]
+    pub(crate) fn lend(&mut self, storage: impl FnOnce() -> Option<Vec<u8>>) {
+        if self.queue.wants_storage()
+            && let Some(storage) = storage()
+        {
+            self.queue.lend(storage);
+        }
+    }
+
     /// Does the connection want bytes from the stream?
     pub fn wants_read(&self) -> bool {
         match self.state {

@@ -68,12 +68,17 @@ impl Connection {
         if kind == Kind::Text && utf8::check(&payload).is_none() {
             return Err(SendError::InvalidUtf8);
         }
-        self.send_checked(kind, payload)
+        self.take_shared(kind, payload)
     }
 
     /// As [`Connection::send_bytes`], for a payload that is known to be what `kind` says.
+    #[cfg(feature = "net")]
     pub(crate) fn send_checked(&mut self, kind: Kind, payload: Bytes) -> Result<SendStatus, SendError> {
         self.check_message()?;
+        self.take_shared(kind, payload)
+    }
+
+    fn take_shared(&mut self, kind: Kind, payload: Bytes) -> Result<SendStatus, SendError> {
         let room = self.has_room_for(payload.len());
         if !room && let Some(status) = self.decide(Offer::Shared(kind, &payload))? {
             return Ok(status);

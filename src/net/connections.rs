@@ -358,12 +358,11 @@ impl Connections {
         self.mark_dirty(id);
         let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
         let connection = connection.ok_or(SendError::UnknownConnection)?;
-        if connection.transmit().wants_storage()
-            && let Some(storage) = self.pool.pop()
-        {
+        connection.lend(|| {
+            let storage = self.pool.pop()?;
             self.pooled -= storage.capacity();
-            connection.transmit().lend(storage);
-        }
+            Some(storage)
+        });
         Ok((connection, &mut self.sent))
     }
 
