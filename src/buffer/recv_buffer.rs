@@ -200,14 +200,18 @@ impl RecvBuffer {
         std::mem::replace(&mut self.storage, storage)
     }
 
+    /// Does the message that was delivered fill half of the storage, which it would take along?
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn fills_its_storage(&self) -> bool {
+        // An inflated message lies in a region of its own.
+        !self.is_inflated && self.delivered > 0 && self.delivered >= self.storage.len() / 2
+    }
+
     /// The storage, and where in it the message lies that was delivered; what else was held moves to the `replacement`.
-    /// Gives that back when the message fills less than half of the storage, which it would take along, or what else
-    /// is held does not fit.
+    /// Gives that back when what else is held does not fit.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn take_storage(&mut self, replacement: Vec<u8>) -> Result<(Bytes, Range<usize>), Vec<u8>> {
-        let rest = self.len();
-        // An inflated message lies in a region of its own.
-        if self.is_inflated || self.delivered < self.storage.len() / 2 || rest > replacement.len() {
+        if self.len() > replacement.len() {
             return Err(replacement);
         }
         let taken = self.message.start..self.message.start + self.delivered;

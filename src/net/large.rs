@@ -64,6 +64,9 @@ impl Large {
 
     /// A large message that was delivered is taken out of `rx`, to be handled, perhaps sent on.
     pub(super) fn begin(&mut self, rx: &mut RecvBuffer, kind: Kind, now: Instant) -> Option<Bytes> {
+        if !rx.fills_its_storage() {
+            return None;
+        }
         let replacement = self.take_up_to(4 * READ, READ, now).unwrap_or_else(|| vec![0; READ]);
         let (storage, message) = match rx.take_storage(replacement) {
             Ok(taken) => taken,
