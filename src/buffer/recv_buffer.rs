@@ -85,6 +85,7 @@ impl RecvBuffer {
     }
 
     /// The bytes that nothing has read yet.
+    #[inline]
     pub fn unread(&self) -> &[u8] {
         &self.storage[self.unread.clone()]
     }
@@ -257,10 +258,15 @@ impl RecvBuffer {
     }
 
     /// Bytes that came in since this was last asked, of those that are held. (The keepalive timer wants to know.)
+    #[inline]
     pub(crate) fn take_arrived(&mut self) -> usize {
-        std::mem::take(&mut self.arrived).min(self.len())
+        match std::mem::take(&mut self.arrived) {
+            0 => 0,
+            arrived => arrived.min(self.len()),
+        }
     }
 
+    #[inline]
     pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
         &mut self.storage[self.unread.clone()]
     }
@@ -274,6 +280,16 @@ impl RecvBuffer {
 
     pub(crate) fn slice(&self, located: Range<usize>) -> &[u8] {
         self.storage.get(located).unwrap_or_default()
+    }
+
+    /// The unread bytes behind the first `skipped` are a whole message of `n` bytes, and handed out: nothing else may be held
+    /// of one.
+    #[inline]
+    pub(crate) fn deliver_whole(&mut self, skipped: usize, n: usize) {
+        let start = self.unread.start + skipped;
+        self.unread.start = start + n;
+        self.message = start..start + n;
+        self.delivered = n;
     }
 
     /// Moves the first `n` unread bytes to the end of the message. Only a fragment behind a gap costs a move.
@@ -330,6 +346,7 @@ impl RecvBuffer {
     }
 
     /// Where the message lies.
+    #[inline]
     fn region(&self) -> &[u8] {
         if self.is_inflated { &self.inflated } else { &self.storage }
     }
@@ -339,11 +356,13 @@ impl RecvBuffer {
         self.delivered = n.min(self.message.len());
     }
 
+    #[inline]
     pub(crate) fn delivered(&self) -> &[u8] {
         &self.region()[self.message.start..self.message.start + self.delivered]
     }
 
     /// Drops what was handed out.
+    #[inline]
     pub(crate) fn release(&mut self) {
         self.message.start += std::mem::take(&mut self.delivered);
         if self.message.is_empty() {

@@ -59,16 +59,19 @@ impl SendQueue {
     }
 
     /// Bytes that wait, those that overtake included.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len + self.urgent.as_ref().map_or(0, |urgent| urgent.bytes.len() - urgent.sent)
     }
 
     /// True when nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// True from a write that was not taken whole until the queue is empty again.
+    #[inline]
     pub fn is_blocked(&self) -> bool {
         self.blocked
     }
@@ -91,6 +94,22 @@ impl SendQueue {
             write(storage);
             self.len += storage.len().saturating_sub(before);
         }
+    }
+
+    /// Queues and counts one unit, copied, if the only run has room for it: most small units do, and cost no more than
+    /// their bytes. False: nothing was queued.
+    #[inline]
+    pub(crate) fn append_to_front<const N: usize>(&mut self, head: [u8; N], payload: &[u8]) -> bool {
+        let Run::Lent { storage, counted, .. } = &mut self.front else { return false };
+        let length = N + payload.len();
+        if self.rest.is_some() || storage.capacity() - storage.len() < length {
+            return false;
+        }
+        storage.extend_from_slice(&head);
+        storage.extend_from_slice(payload);
+        *counted += 1;
+        self.len += length;
+        true
     }
 
     /// Queues one unit: `head` (at most 14 bytes, copied) and `payload` by reference.
@@ -145,6 +164,7 @@ impl SendQueue {
 
     /// Counts the unit that was appended last, until all its bytes have left. One that is queued by reference is counted
     /// without it.
+    #[inline]
     pub(crate) fn count_last(&mut self) {
         match &mut self.rest {
             None => self.front.count_last(),
@@ -154,6 +174,7 @@ impl SendQueue {
 
     /// At least as many as there are counted units that wait: what has left of a run is forgotten with the run, or by
     /// [`SendQueue::forget_sent`].
+    #[inline]
     pub(crate) fn counted_at_most(&self) -> usize {
         self.front.counted() + self.rest.as_ref().map_or(0, |rest| rest.counted)
     }
@@ -169,11 +190,13 @@ impl SendQueue {
     }
 
     /// A number that changes when the transport takes bytes.
+    #[inline]
     pub(crate) fn progress(&self) -> u32 {
         self.taken
     }
 
     /// Does the queue lack storage for small units?
+    #[inline]
     pub(crate) fn wants_storage(&self) -> bool {
         self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
     }

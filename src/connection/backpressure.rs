@@ -12,12 +12,13 @@ impl Connection {
     }
 
     /// What was queued since an event was handed out is the answer to it.
+    #[inline]
     pub(super) fn count_answers(&mut self) {
-        self.forget_answers();
-        let waiting = clamp(self.waiting());
-        let before = self.before.take().map_or(waiting, |before| before.get() - 1);
-        let [_, newer] = &mut self.answers;
+        let Some(before) = self.before.take() else { return };
+        let (waiting, before) = (clamp(self.waiting()), before.get() - 1);
         if waiting > before {
+            self.forget_answers();
+            let [_, newer] = &mut self.answers;
             newer.bytes = newer.bytes.saturating_add(waiting - before);
             newer.end = self.queue.progress().wrapping_add(waiting);
         }
@@ -51,6 +52,14 @@ impl Connection {
         let mark = if self.withheld { self.config.low_water_mark() } else { self.config.high_water_mark() };
         // Small answers reach the limit of messages first. What else waits is not the peer's doing.
         answers > mark || (answers > self.waiting() / 2 && self.is_long())
+    }
+
+    /// So little waits to be sent that it cannot hold back what is read: no more than the high-water mark, and few messages.
+    #[inline]
+    pub(super) fn has_little_to_say(&self) -> bool {
+        self.backlog.is_none()
+            && self.queue.len() <= self.config.high_water_mark()
+            && self.queue.counted_at_most() <= self.few_messages()
     }
 
     /// More messages wait than half of those that may, and down to a quarter.

@@ -42,6 +42,7 @@ mod event;
 mod masking_keys;
 #[cfg(feature = "deflate")]
 mod permessage_deflate;
+mod receive;
 mod send;
 mod slow_consumer;
 mod stats;
@@ -75,15 +76,11 @@ pub use watch::{Direction, WatchedFrame};
 pub use writer::MessageWriter;
 
 use crate::{
-    buffer::{RecvBuffer, SendQueue},
-    error::{ProtocolError, SendError},
-    frame::{CloseCode, CloseFrame, Opcode},
+    buffer::SendQueue,
+    error::SendError,
+    frame::{CloseCode, CloseFrame},
     handshake::{Accepted, Established, Extensions},
-    message::{
-        Kind, Message, Part,
-        decoder::{Decoder, Found},
-        utf8,
-    },
+    message::decoder::Decoder,
 };
 
 /// An open WebSocket connection.
@@ -181,88 +178,6 @@ impl Connection {
             watch: None,
             counting,
             config,
-        }
-    }
-
-    /// The next event, or `None` until more bytes have come in, the queue has drained, or time has passed. Call it
-    /// after each of these until it answers `None`.
-    pub fn poll_event<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
-        let arrived = rx.take_arrived();
-        if arrived > 0 {
-            self.timers.heard(now);
-            self.count_arrived(arrived);
-        }
-        if !std::mem::replace(&mut self.opened, true) {
-            return Some(Event::Open);
-        }
-        self.count_answers();
-        if self.backlog.is_some()
-            && let Some(dropped) = self.look_at_backlog(now)
-        {
-            self.count_dropped(dropped);
-            return Some(Event::Dropped(dropped));
-        }
-        self.settle();
-        if self.drain_is_due() {
-            self.drain_owed = false;
-            return Some(Event::Drain);
-        }
-        loop {
-            if self.step(Input::Data) == Output::Discard {
-                rx.clear();
-                return self.closed().map(Event::Closed);
-            }
-            if self.paused || self.withholds() {
-                return None;
-            }
-            self.note_waiting();
-            let watcher = self.watch.as_deref_mut().map(|watch| watch as _);
-            #[cfg(feature = "deflate")]
-            let inflation = self.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation);
-            #[cfg(not(feature = "deflate"))]
-            let inflation = None;
-            let found = self.decoder.decode(rx, &self.config.decoder_limits(), inflation, watcher);
-            if self.counting.is_some() {
-                self.count_found(&found, rx, now);
-            }
-            match found {
-                Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => {
-                    self.timers.message();
-                    let Some(text) = utf8::check(rx.delivered()) else {
-                        self.uncount_message();
-                        self.fail(ProtocolError::InvalidUtf8, now);
-                        return self.closed().map(Event::Closed);
-                    };
-                    return Some(Event::Message(Message::from(text)));
-                }
-                Ok(Some(Found::Message { kind, .. })) => {
-                    self.timers.message();
-                    return Some(Event::Message(Message::checked_in_pieces(kind, rx.delivered())));
-                }
-                Ok(Some(Found::Part { kind, first, last })) => {
-                    self.timers.message();
-                    let message = Message::checked_in_pieces(kind, rx.delivered());
-                    return Some(Event::Part(Part { message, first, last }));
-                }
-                Ok(Some(Found::Control { opcode: Opcode::Close, payload })) => {
-                    match CloseFrame::parse(rx.slice(payload)) {
-                        Ok(frame) => self.peer_closes(frame, now),
-                        Err(error) => self.fail(error, now),
-                    }
-                }
-                Ok(Some(Found::Control { opcode: Opcode::Ping, payload })) => {
-                    // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response"
-                    self.queue_control(Opcode::Pong, rx.slice(payload.clone()));
-                    return Some(Event::Ping(rx.slice(payload)));
-                }
-                Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
-                Ok(None) if self.eof => self.peer_is_silent(now),
-                Ok(None) => {
-                    self.before = None;
-                    return None;
-                }
-                Err(error) => self.fail(error, now),
-            }
         }
     }
 

@@ -41,21 +41,53 @@ impl Connection {
     /// `Config::max_send_messages` messages do, unless [`Config::slow_consumer`](super::Config::slow_consumer) says what to
     /// do then: a message is taken whole or not at all. [`SendError::Closed`] once a Close frame was sent or received.
     /// [`SendError::UnfinishedMessage`] within a message in fragments.
+    #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
+        let message = message.into();
+        if self.append_plainly(message) {
+            return Ok(SendStatus::Queued);
+        }
         #[cfg(feature = "deflate")]
         return self.send_with(message, Compression::Auto);
         #[cfg(not(feature = "deflate"))]
-        {
-            let message = message.into();
-            self.check_message()?;
-            let room = self.has_room_for(message.as_bytes().len());
-            if !room && let Some(status) = self.decide(Offer::Borrowed(message))? {
-                return Ok(status);
-            }
-            self.append_frame(message.kind().opcode(), message.as_bytes());
-            self.queue.count_last();
-            Ok(self.status_with(room))
+        self.send_closely(message)
+    }
+
+    /// Most messages: there is room for a small one, and nothing to do but to put two or four bytes before it. False:
+    /// nothing was done.
+    fn append_plainly(&mut self, message: Message<'_>) -> bool {
+        let payload = message.as_bytes();
+        #[cfg(feature = "deflate")]
+        let may_compress = self.deflate.is_some();
+        #[cfg(not(feature = "deflate"))]
+        let may_compress = false;
+        let is_plain = self.keys.is_none() && self.watch.is_none() && self.counting.is_none() && !may_compress;
+        let may_send = self.state == State::Open && self.writing.is_none();
+        if !is_plain || !may_send || !self.has_room_for(payload.len()) {
+            return false;
         }
+        self.note_empty();
+        let first = 0x80 | message.kind().opcode() as u8;
+        match u16::try_from(payload.len()) {
+            Ok(length @ 0..=125) => self.queue.append_to_front([first, length as u8], payload),
+            Ok(length) => {
+                let [high, low] = length.to_be_bytes();
+                self.queue.append_to_front([first, 126, high, low], payload)
+            }
+            Err(_) => false,
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn send_closely(&mut self, message: Message<'_>) -> Result<SendStatus, SendError> {
+        self.check_message()?;
+        let room = self.has_room_for(message.as_bytes().len());
+        if !room && let Some(status) = self.decide(Offer::Borrowed(message))? {
+            return Ok(status);
+        }
+        self.append_frame(message.kind().opcode(), message.as_bytes());
+        self.queue.count_last();
+        Ok(self.status_with(room))
     }
 
     /// Queues a message by reference: a large payload is not copied (a client masks a copy, for it must).
@@ -265,6 +297,7 @@ impl Connection {
 
     /// Data is about to be queued. The control frames that stood in line have left with the rest, also where none has come
     /// since.
+    #[inline]
     pub(super) fn note_empty(&mut self) {
         self.control_waits &= !self.queue.is_empty();
     }

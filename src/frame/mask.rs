@@ -10,23 +10,19 @@
 /// apply_mask(&mut hello, [0x37, 0xfa, 0x21, 0x3d], 0);
 /// assert_eq!(&hello, b"Hello");
 /// ```
+#[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: usize) {
-    let mut turned = key;
-    turned.rotate_left(offset % 4);
-    let wide =
-        u64::from_ne_bytes([turned[0], turned[1], turned[2], turned[3], turned[0], turned[1], turned[2], turned[3]]);
+    let key = u32::from_le_bytes(key).rotate_right(offset as u32 % 4 * 8);
+    let wide = u64::from(key) << 32 | u64::from(key);
+    let mask = |word: &mut [u8; 8]| *word = (u64::from_le_bytes(*word) ^ wide).to_le_bytes();
     // Blocks of 32 bytes become vector instructions; the tail is at most 31 bytes.
     let (blocks, tail) = payload.as_chunks_mut::<32>();
     for block in blocks {
-        for word in block.as_chunks_mut::<8>().0 {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-        }
+        block.as_chunks_mut::<8>().0.iter_mut().for_each(mask);
     }
     let (words, tail) = tail.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    }
-    for (byte, key) in tail.iter_mut().zip(turned.iter().cycle()) {
+    words.iter_mut().for_each(mask);
+    for (byte, key) in tail.iter_mut().zip(wide.to_le_bytes()) {
         *byte ^= key;
     }
 }

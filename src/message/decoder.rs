@@ -4,6 +4,7 @@ use std::ops::Range;
 
 #[cfg(feature = "deflate")]
 mod inflated;
+mod whole;
 
 use super::{Inflation, Kind, utf8};
 use crate::{
@@ -106,6 +107,12 @@ impl Decoder {
     /// Of how many frames the message came that was found last.
     pub(crate) fn fragments(&self) -> u32 {
         self.fragments
+    }
+
+    /// A message has begun and not ended.
+    #[inline]
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.message.is_some()
     }
 
     /// The next message or control frame, or `None` when the buffer does not hold one whole. Reads each byte once,
