@@ -19,6 +19,8 @@ pub(super) struct Ending {
     pub(super) peer: Option<CloseFrame>,
     pub(super) initiator: Option<Initiator>,
     pub(super) reported: bool,
+    /// The peer's Close came, and ours, its echo or not, has been queued.
+    both: bool,
 }
 
 impl Connection {
@@ -41,7 +43,15 @@ impl Connection {
         let ending = self.ending();
         ending.cause.get_or_insert(Cause::Clean);
         ending.peer = Some(frame);
+        ending.both = true;
         self.settle();
+    }
+
+    /// 5.5.1: "After both sending and receiving a Close message, an endpoint considers the WebSocket connection closed and MUST
+    /// close the underlying TCP connection. The server MUST close the underlying TCP connection immediately".
+    #[cfg(feature = "net")]
+    pub(crate) fn has_both_closes(&self) -> bool {
+        self.state == State::AwaitingEof && self.ending.as_ref().is_some_and(|ending| ending.both && ending.reported)
     }
 
     /// 7.1.7: fail the connection.

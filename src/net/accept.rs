@@ -123,11 +123,18 @@ impl Listener {
                         log::accepts_again(number);
                     }
                     let Some((place, refusal)) = enter(connections, number, peer) else { continue };
+                    let is_refused = refusal.is_some();
                     let phase = self.serving(peer, refusal, now);
                     let arrival = Arrival { stream, phase, listener: number, place };
-                    if let Err(error) = adopt(connections, arrival, registry, base) {
-                        self.failed(number, &error, connections);
-                        return;
+                    match adopt(connections, arrival, registry, base) {
+                        // Its answer waits.
+                        Ok(id) if is_refused => connections.mark_dirty(id),
+                        // The poll tells when its request is there; mostly it comes a moment later.
+                        Ok(_) => {}
+                        Err(error) => {
+                            self.failed(number, &error, connections);
+                            return;
+                        }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -228,13 +235,10 @@ pub(super) fn adopt(
         connections.give_back(listener, place);
         return Err(error);
     }
-    let ready = Readiness { readable: !connecting, writable: connecting, ..Readiness::default() };
+    let ready = Readiness { writable: connecting, ..Readiness::default() };
     let (planned, warned) = (Planned::NEVER, Warned::default());
     let slot = Slot { stream, phase, leftover: None, planned, listener, place, ready, warned };
     let id = connections.slots.insert(slot);
     connections.plan(id);
-    if !connecting {
-        connections.mark_ready(id);
-    }
     Ok(id)
 }

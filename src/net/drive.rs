@@ -9,7 +9,7 @@ use bytes::Buf;
 use mio::{Interest, Registry, Token};
 
 use super::{
-    ConnId,
+    ConnId, EventLoop,
     accept::Verify,
     connections::Connections,
     large::LARGE,
@@ -35,8 +35,25 @@ const COPY_BELOW: usize = 16 * 1024;
 /// Slices in one `writev`.
 const SLICES: usize = 64;
 
+impl EventLoop {
+    /// Reads and delivers what these connections have.
+    pub(super) fn drive(
+        &mut self,
+        mut ready: Vec<ConnId>,
+        on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>),
+    ) {
+        for id in ready.drain(..) {
+            let listener = self.connections.slots.get(id).map(|slot| slot.listener as usize);
+            let listener = listener.and_then(|number| self.listeners.get_mut(number));
+            let verify = listener.map(|listener| &mut *listener.verify);
+            drive(&mut self.connections, id, &mut self.rx, verify, on_event);
+        }
+        self.working = ready;
+    }
+}
+
 /// Reads and delivers what one connection has. `rx` is the loop's buffer, empty before and after.
-pub(super) fn drive(
+fn drive(
     connections: &mut Connections,
     id: ConnId,
     rx: &mut RecvBuffer,
@@ -302,22 +319,25 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
     }
     match slot.phase.transport() {
         Transport::Open => {}
+        // Nothing lies unread, and nothing may follow: closing it destroys nothing.
+        Transport::ShutdownWrite if slot.is_done() => return close(connections, id, registry),
         Transport::ShutdownWrite if !slot.ready.shut => {
             slot.ready.shut = true;
             slot.stream.shutdown_write();
         }
         Transport::ShutdownWrite => {}
-        Transport::Close => {
-            if let Some(mut slot) = connections.remove(id) {
-                // Dropping the stream closes it, whatever this says.
-                let _ = registry.deregister(slot.stream.source());
-            }
-            return;
-        }
+        Transport::Close => return close(connections, id, registry),
     }
     #[cfg(feature = "deflate")]
     connections.plan_release(id);
     connections.reclaim(id);
+}
+
+fn close(connections: &mut Connections, id: ConnId, registry: &Registry) {
+    if let Some(mut slot) = connections.remove(id) {
+        // Dropping the stream closes it, whatever this says.
+        let _ = registry.deregister(slot.stream.source());
+    }
 }
 
 /// One write: what the kernel does not take waits for its word.

@@ -62,12 +62,12 @@ pub struct EventLoop {
     pub(super) listeners: Vec<Listener>,
     pub(super) connections: Connections,
     /// The one large receive buffer.
-    rx: RecvBuffer,
+    pub(super) rx: RecvBuffer,
     commands: Receiver<Command>,
     handle: Handle,
     pub(super) shutdown: Option<Shutdown>,
     /// Lists that are being worked through, kept for their storage.
-    working: Vec<ConnId>,
+    pub(super) working: Vec<ConnId>,
 }
 
 impl EventLoop {
@@ -278,21 +278,23 @@ impl EventLoop {
             shutdown.run(&mut self.connections);
         }
         self.run_deadlines();
-        let mut ready = std::mem::replace(&mut self.connections.ready, std::mem::take(&mut self.working));
-        for id in ready.drain(..) {
-            let listener = self.connections.slots.get(id).map(|slot| slot.listener as usize);
-            let listener = listener.and_then(|number| self.listeners.get_mut(number));
-            let verify = listener.map(|listener| &mut *listener.verify);
-            drive::drive(&mut self.connections, id, &mut self.rx, verify, on_event);
-        }
-        self.working = ready;
+        let ready = std::mem::replace(&mut self.connections.ready, std::mem::take(&mut self.working));
+        self.drive(ready, on_event);
         let now = self.connections.now;
         if self.rx.capacity() > 4 * drive::READ {
             let next = self.connections.large.buffer(drive::READ, now);
             self.connections.large.give_back(std::mem::replace(&mut self.rx, next), now);
         }
         self.connections.large.release(now);
+        let later = self.connections.ready.len();
         self.flush();
+        if self.connections.ready.len() > later {
+            // What a write has brought to its end is told now, and not behind another look at the poll.
+            let mut ended = std::mem::take(&mut self.working);
+            ended.extend(self.connections.ready.drain(later..));
+            self.drive(ended, on_event);
+            self.flush();
+        }
     }
 
     /// Writes what was queued outside of a turn. A turn begins with it.

@@ -39,6 +39,13 @@ impl Slot {
         }
     }
 
+    /// Both Close frames have passed, and everything that came was read.
+    pub(super) fn is_done(&self) -> bool {
+        self.phase.connection().is_some_and(Connection::has_both_closes)
+            && !self.ready.readable
+            && self.leftover.is_none()
+    }
+
     /// Where the peer is; of a connection that has not been upgraded also after a reset, when its socket has forgotten.
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.phase {

@@ -184,9 +184,9 @@ fn one_that_has_told_its_end_tells_nothing_more_when_it_moves() {
     let (mut first, address) = World::listening(Config::default());
     let mut second = World::new();
     let (id, mut peer) = first.open(address);
-    peer.send(frame(0x88, b"\x03\xe8"));
-    assert!(matches!(first.closed(id).cause, Cause::Clean));
-    // It lingers until the peer has closed too.
+    peer.send(frame(0x83, b""));
+    assert!(matches!(first.closed(id).cause, Cause::Failed(_)));
+    // It lingers until the peer has closed too, whose Close has not come.
     second.event_loop.adopt(first.event_loop.detach(id).unwrap()).unwrap();
     second.spend(Duration::from_millis(30));
     first.end_of_stream(&mut peer);
