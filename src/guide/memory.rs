@@ -36,7 +36,7 @@
 //! | `Config::statistics` | 160 bytes | its end |
 //! | [`Connection::watch_frames`] | 40 bytes for each frame that is kept, 88 for the ring; 2.5 MiB at the most | it is called with 0 |
 //! | a subprotocol | its name, boxed | its end |
-//! | a client's masking keys | a box with the source, of which 256 bytes are keys fetched ahead | its end |
+//! | a client's masking keys | a source of its own, with 256 bytes of keys fetched ahead | its end |
 //! | a [`Hub`] | a place among everyone: 61 to 98 bytes | its end |
 //! | a room that it is in | 40 to 60 bytes for each membership, in 100 rooms | it leaves |
 //! | a room of its own | 230 bytes, its membership included | the last one leaves |
