@@ -3,6 +3,7 @@
 mod pages;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -113,4 +114,32 @@ fn the_table_beside_others_has_the_scenarios_that_are_run() {
     let rows = pages::rows(include_str!("../src/guide/speed.rs"), "scenario");
     let missing: Vec<_> = titles.iter().filter(|title| !rows.contains_key(**title)).collect();
     assert!(missing.is_empty() && rows.len() == titles.len(), "not on the page: {missing:?}");
+}
+
+/// What is between "[`" and "`]", where no address follows.
+fn links(text: &str) -> BTreeSet<&str> {
+    let ends = text.split("[`").skip(1).filter_map(|rest| rest.split_once("`]"));
+    ends.filter(|(_, behind)| !behind.starts_with('(')).map(|(name, _)| name).collect()
+}
+
+/// Rustdoc finds a broken link only in the build that has it.
+#[test]
+fn every_name_on_a_page_leads_somewhere_in_every_build() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
+    let read = |name: &str| fs::read_to_string(guide.join(name)).unwrap();
+    for page in ["limits.rs", "memory.rs", "speed.rs", "tuning.rs"] {
+        let page = read(page);
+        let (text, tail) = page.split_once("#![doc").unwrap();
+        let names = links(text);
+        for with in [true, false] {
+            let files = ["core", "net", "rooms", "deflate"].map(|feature| {
+                let file = if with || feature == "core" { feature.into() } else { format!("without_{feature}") };
+                format!("links/{file}.md")
+            });
+            let known: String =
+                files.iter().filter(|file| tail.contains(file.as_str())).map(|file| read(file)).collect();
+            let missing: Vec<_> = names.difference(&links(&known)).copied().collect();
+            assert!(missing.is_empty(), "with features {with}: {missing:?}");
+        }
+    }
 }
