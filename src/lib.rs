@@ -45,6 +45,11 @@
 //!
 //! Everything is bounded: see [`Config`] for each limit, its default, and what happens at it.
 //!
+//! # The guide
+//!
+//! Pages about the house as a whole: [how it is fast](guide::speed), [limits and defaults](guide::limits),
+//! [memory per connection](guide::memory), [tuning](guide::tuning).
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -60,6 +65,7 @@ pub mod buffer;
 pub mod connection;
 pub mod error;
 pub mod frame;
+pub mod guide;
 pub mod handshake;
 pub mod http;
 pub mod message;
