@@ -86,7 +86,10 @@ pub use frame::{CloseCode, CloseFrame};
 pub use message::{Compression, DeflatePool};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
 #[cfg(feature = "net")]
-pub use net::{ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, Stats, Stream};
+pub use net::{
+    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, LoopSeed, Loops, LoopsHandle,
+    SharedListener, Stats, Stream,
+};
 #[cfg(feature = "rooms")]
 pub use rooms::{
     Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Io, JoinError, Operation, Outlet,
