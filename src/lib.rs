@@ -92,8 +92,8 @@ pub use net::{
 };
 #[cfg(feature = "rooms")]
 pub use rooms::{
-    Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Io, JoinError, Operation, Outlet,
-    RoomEvent, RoomLimits, Rooms, Socket,
+    Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Hubs, HubsHandle, Io, JoinError,
+    Operation, Outlet, RoomEvent, RoomLimits, Rooms, Socket,
 };
 
 /// The README's code compiles.

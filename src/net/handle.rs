@@ -67,9 +67,8 @@ pub enum HandleError {
         /// The loop's number.
         event_loop: u16,
     },
-    /// What was for all loops of a [`LoopsHandle`](super::LoopsHandle) has reached the others, but not these: they had 4,096
-    /// commands waiting, or had gone.
-    #[error("{loops} of the event loops were not reached")]
+    /// What was for all loops of a [`LoopsHandle`](super::LoopsHandle) has reached the others, but not these.
+    #[error("{loops} of the event loops have {CAPACITY} commands waiting")]
     Missed {
         /// How many loops.
         loops: usize,

@@ -21,7 +21,7 @@ impl LoopsHandle {
 
     /// How many loops there are: they are numbered from 0.
     pub fn loops(&self) -> usize {
-        self.siblings.handles().len()
+        self.handles().len()
     }
 
     /// The handle of one loop.
@@ -50,18 +50,33 @@ impl LoopsHandle {
     /// let loops = Loops::new(3)?;
     /// let handle = loops.handle();
     /// assert_eq!(handle.broadcast("hi"), Ok(()));
-    /// drop(loops.into_seeds().pop());
+    /// while handle.event_loop(1).is_ok_and(|one| one.broadcast("hi").is_ok()) {}
     /// assert_eq!(handle.broadcast("hi"), Err(HandleError::Missed { loops: 1 }));
+    /// drop(loops);
+    /// assert_eq!(handle.broadcast("hi"), Err(HandleError::Gone));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`HandleError::Missed`] when loops had no room for it or had gone. The others have it.
+    /// [`HandleError::Missed`] when loops had no room for it and the others have it, [`HandleError::Full`] when none has it.
+    /// Loops that have gone count only if all have.
     pub fn broadcast(&self, message: impl Into<PreparedMessage>) -> Result<(), HandleError> {
         let message = message.into();
-        let missed = self.siblings.handles().iter().filter(|handle| handle.broadcast(message.clone()).is_err()).count();
-        if missed == 0 { Ok(()) } else { Err(HandleError::Missed { loops: missed }) }
+        let (mut passed, mut full) = (0, 0);
+        for handle in self.handles() {
+            match handle.broadcast(message.clone()) {
+                Ok(()) => passed += 1,
+                Err(HandleError::Gone) => {}
+                Err(_) => full += 1,
+            }
+        }
+        match (passed, full) {
+            (0, 0) => Err(HandleError::Gone),
+            (_, 0) => Ok(()),
+            (0, _) => Err(HandleError::Full),
+            (_, loops) => Err(HandleError::Missed { loops }),
+        }
     }
 
     /// Starts a closing handshake.
@@ -93,7 +108,7 @@ impl LoopsHandle {
 
     /// Ends the wait of each loop.
     pub fn wake(&self) {
-        self.siblings.handles().iter().for_each(Handle::wake);
+        self.handles().iter().for_each(Handle::wake);
     }
 
     /// Has all loops drain; see [`Handle::drain`]. Shared listeners stay open: plain HTTP is answered.
@@ -111,6 +126,10 @@ impl LoopsHandle {
     /// accepted them count already.
     pub fn connections(&self) -> Vec<usize> {
         self.siblings.connections().collect()
+    }
+
+    pub(crate) fn handles(&self) -> &[Handle] {
+        self.siblings.handles()
     }
 
     /// Whether `event_loop` is one of these.

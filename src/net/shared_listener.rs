@@ -25,7 +25,8 @@ use crate::Config;
 /// Each loop that is to have connections of it joins with a `verify` of its own:
 /// [`EventLoop::serve`](super::EventLoop::serve). The first that does so accepts for all. It hands each connection to the loop
 /// that has the fewest, and to the next in turn of those that have equally few. It keeps one itself whose loop has 4,096
-/// commands waiting.
+/// commands waiting. Loops that serve later get fewer of a crowd that was there before; if that matters, let the threads
+/// wait for one another ([`std::sync::Barrier`]) between `serve` and their first turn.
 ///
 /// `Config::max_connections` and `Config::max_connections_per_address` hold for all loops together. What is over them is
 /// answered by the loop that accepts.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::delivery::{Delivery, Outlet};
+use super::hubs::Span;
 use super::membership::Rooms;
 use super::operation::{Adapter, Operation, OwnedRoom, Recipients, Room, Scope, Target};
 use super::pauses::{Noting, Pauses};
@@ -17,22 +18,30 @@ use crate::net::{ConnId, Connections};
 pub(super) struct House {
     pub(super) rooms: Rooms,
     pub(super) adapter: Option<Box<dyn Adapter>>,
+    span: Option<Span>,
     pauses: Pauses,
     /// The lists of the last broadcast, empty, for the next one: choosing recipients allocates nothing once warm.
     spare: [Vec<OwnedRoom>; 2],
 }
 
 impl House {
-    pub(super) fn new(rooms: Rooms) -> Self {
-        Self { rooms, ..Self::default() }
+    pub(super) fn new(rooms: Rooms, span: Option<Span>) -> Self {
+        Self { rooms, span, ..Self::default() }
     }
 
-    /// The one way of every operation: to the adapter, then to the members.
+    pub(super) fn missed_elsewhere(&self) -> u64 {
+        self.span.as_ref().map_or(0, Span::missed)
+    }
+
+    /// The one way of every operation: to the other hubs and the adapter, then to the members.
     pub(super) fn emit(&mut self, operation: &Operation, outlet: &mut impl Outlet) -> Delivery {
-        if operation.recipients.scope == Scope::Cluster
-            && let Some(adapter) = &mut self.adapter
-        {
-            adapter.publish(operation);
+        if operation.recipients.scope == Scope::Cluster {
+            if let Some(span) = &mut self.span {
+                span.pass_on(operation);
+            }
+            if let Some(adapter) = &mut self.adapter {
+                adapter.publish(operation);
+            }
         }
         self.rooms.deliver(operation, outlet)
     }
@@ -71,6 +80,7 @@ impl fmt::Debug for House {
         f.debug_struct("House")
             .field("rooms", &self.rooms)
             .field("adapter", &self.adapter.is_some())
+            .field("span", &self.span.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -139,7 +149,7 @@ impl<'h> Broadcast<'h> {
         self
     }
 
-    /// Reaches the connections of this hub alone, past its [`Adapter`].
+    /// Reaches the connections of this hub alone, past its [`Adapter`] and the other [`Hubs`](super::Hubs).
     pub fn local(mut self) -> Self {
         self.recipients.scope = Scope::Local;
         self
@@ -173,7 +183,8 @@ impl<'h> Broadcast<'h> {
     /// ends of a transfer. One that reads a little for ever holds up the sender for ever, whose keepalive is suspended
     /// meanwhile; a [`resume`](Connections::resume) of your own ends this pause too, and the end of this one ends yours.
     ///
-    /// From [`Io`](super::Io) and [`Hub`](super::Hub) it does nothing: there is no sender.
+    /// From [`Io`](super::Io) and [`Hub`](super::Hub) it does nothing: there is no sender. Of [`Hubs`](super::Hubs), recipients
+    /// in other loops are not waited for.
     ///
     /// ```
     /// use wireroom::rooms::Socket;

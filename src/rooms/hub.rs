@@ -8,12 +8,13 @@
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::broadcast::{Broadcast, House};
 use super::delivery::Delivery;
 use super::handle::{Command, HubHandle};
+use super::hubs::Span;
 use super::limits::RoomLimits;
 use super::membership::Rooms;
 use super::operation::{Adapter, Operation, Room};
@@ -35,7 +36,8 @@ use crate::net::{ConnId, Connections, EventLoop};
 pub struct HubConfig {
     /// Limits of rooms and memberships.
     pub limits: RoomLimits,
-    /// How many calls of [`HubHandle`]s may wait for the loop. Default: 1,024. With 0 every call is refused as `Full`.
+    /// How many calls of [`HubHandle`]s may wait for the loop, and operations of the other [`Hubs`](super::Hubs), together.
+    /// Default: 1,024. With 0 every call is refused as `Full`.
     pub handle_capacity: usize,
     /// How many [`RoomEvent`]s may wait for [`Hub::poll_room_event`]. Default: 0, which records none.
     pub presence_capacity: usize,
@@ -91,16 +93,24 @@ impl Hub {
     }
 
     /// A hub with limits of your own. Connections that the loop has already are among everyone.
-    pub fn with_config(mut event_loop: EventLoop, config: HubConfig) -> Self {
+    pub fn with_config(event_loop: EventLoop, config: HubConfig) -> Self {
+        let door = HubHandle::new(config.handle_capacity, event_loop.handle());
+        Self::assemble(event_loop, config, door, None)
+    }
+
+    pub(super) fn assemble(
+        mut event_loop: EventLoop,
+        config: HubConfig,
+        (handle, commands): (HubHandle, Receiver<Command>),
+        span: Option<Span>,
+    ) -> Self {
         let mut rooms = Rooms::new(config.limits);
         rooms.watch(config.presence_capacity);
         for id in event_loop.connections().ids() {
             rooms.insert(id);
         }
-        let (sender, commands) = sync_channel(config.handle_capacity);
-        let handle = HubHandle::new(sender, event_loop.handle());
         Self {
-            house: House::new(rooms),
+            house: House::new(rooms, span),
             commands,
             handle,
             handle_capacity: config.handle_capacity,
@@ -193,9 +203,15 @@ impl Hub {
         self.handle.clone()
     }
 
-    /// What the emits of handles came to since this was last asked.
+    /// What the emits of handles, and those of the other [`Hubs`](super::Hubs), came to here since this was last asked.
     pub fn take_handle_delivery(&mut self) -> Delivery {
         std::mem::take(&mut self.handle_delivery)
+    }
+
+    /// Operations of this hub that another of the [`Hubs`](super::Hubs) had no room for, once for each such hub: its members
+    /// have not got them. A larger [`HubConfig::handle_capacity`] bridges longer turns of theirs.
+    pub fn missed_elsewhere(&self) -> u64 {
+        self.house.missed_elsewhere()
     }
 
     /// The loop, to listen, to connect or to flush. Before a connection is detached from it, [`forget`](Self::forget) it:
@@ -229,6 +245,7 @@ impl Hub {
             let connections = self.event_loop.connections();
             match command {
                 Command::Emit(operation) => delivery += self.house.emit(&operation, connections),
+                Command::Deliver(operation) => delivery += self.house.rooms.deliver(&operation, connections),
                 Command::Join(id, room) => self.house.rooms.join_or_tell(id, &room),
                 Command::Leave(id, room) => _ = self.house.rooms.leave(id, &room),
                 Command::Close(id, code, reason) => connections.close(id, code, &reason),
