@@ -13,7 +13,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 impl EventLoop {
     pub(super) fn run_commands(&mut self) {
-        if !self.handle.notifier.pending.swap(false, Ordering::AcqRel) {
+        // Looked at before it is taken: a turn without a command leaves the line in the caches of other threads alone.
+        let pending = &self.handle.notifier.pending;
+        if !pending.load(Ordering::Acquire) || !pending.swap(false, Ordering::AcqRel) {
             return;
         }
         if let Some(order) = self.handle.notifier.take_order() {

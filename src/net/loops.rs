@@ -169,27 +169,25 @@ impl Loops {
                 let number = seed.number;
                 let thread = thread::Builder::new().name(format!("wireroom-{number}"));
                 let spawned = thread.spawn_scoped(scope, move || {
-                    let mut alarm = Some(Alarm { siblings, first, number });
+                    let mut alarm = Alarm { siblings, first, number, failed: true };
                     let came_to = serve(seed.build());
-                    if came_to.is_ok() {
-                        alarm.take().map(std::mem::forget);
-                    }
+                    alarm.failed = came_to.is_err();
                     came_to
                 });
                 match spawned {
                     Ok(thread) => running.push((number, thread)),
                     Err(error) => {
-                        no_thread = Some(error);
-                        drop(Alarm { siblings, first, number });
+                        no_thread = Some((number, error));
+                        drop(Alarm { siblings, first, number, failed: true });
                         break;
                     }
                 }
             }
             let ends: Vec<_> = running.into_iter().map(|(number, thread)| (number, thread.join())).collect();
-            if let Some(error) = no_thread.filter(|_| first.get() == Some(&(ends.len() as u16))) {
-                return Err(error.into());
+            match no_thread {
+                Some((number, error)) if first.get() == Some(&number) => Err(error.into()),
+                _ => outcome(ends, first.get().copied()),
             }
-            outcome(ends, first.get().copied())
         })
     }
 
@@ -231,15 +229,19 @@ fn outcome<T, E>(ends: Vec<(u16, thread::Result<Result<T, E>>)>, first: Option<u
     }
 }
 
-/// Dropped, it tells the others that this thread has failed.
+/// Dropped, also by a panic, it tells the others if this thread has failed.
 struct Alarm<'a> {
     siblings: &'a Siblings,
     first: &'a OnceLock<u16>,
     number: u16,
+    failed: bool,
 }
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
+        if !self.failed {
+            return;
+        }
         let _ = self.first.set(self.number);
         self.siblings.close_doors();
         self.siblings.order(Order::Abandon);
