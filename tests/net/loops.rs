@@ -350,6 +350,7 @@ fn all_loops_shut_down_and_the_listener_is_closed_at_once() {
     street.worlds[0].until("it is accepted", |world| world.event_loop.connections().stats().accepted == 8);
     assert_eq!(street.handle.connections(), [3, 3, 2]);
     street.handle.shut_down(Duration::ZERO, Duration::from_secs(5));
+    let start = Instant::now();
     assert!(TcpStream::connect(street.address()).is_err(), "still listening");
     for (_, peer) in &mut held {
         let (first, payload) = street.frame(peer);
@@ -360,6 +361,8 @@ fn all_loops_shut_down_and_the_listener_is_closed_at_once() {
     street.end_of_stream(&mut other);
     drop(held);
     street.until("the end", |street| street.worlds.iter().all(|world| world.event_loop.is_shut_down()));
+    // Who came in after the order did not wait for the deadline.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(street.handle.connections(), [0, 0, 0]);
     for world in &mut street.worlds {
         assert!(world.rests());
