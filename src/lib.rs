@@ -95,7 +95,7 @@ pub use net::{
 };
 #[cfg(feature = "rooms")]
 pub use rooms::{
-    Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Hubs, HubsHandle, Io, JoinError,
+    Adapter, Broadcast, Delivery, FullLoop, Hub, HubConfig, HubHandle, HubHandleError, Hubs, HubsHandle, Io, JoinError,
     Operation, Outlet, RoomEvent, RoomLimits, Rooms, Socket,
 };
 

@@ -7,12 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wireroom::{Config, Event, Hubs, Loops, PreparedMessage, rooms::HubConfig};
+use wireroom::{Config, Event, Hubs, Loops, PreparedMessage};
 
 use super::{Policy, echo_part};
-
-/// Operations that wait for a loop: what the others say to /broadcast while it is in one turn.
-const WAITING: usize = 16_384;
 
 pub(super) fn run(
     threads: usize,
@@ -25,7 +22,7 @@ pub(super) fn run(
     // 1. Listen for all loops. The first that serves accepts, and hands connections to the one with the fewest.
     let loops = Loops::new(threads)?;
     let listener = loops.listen(listen, config).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-    let hubs = Hubs::with_config(&loops, HubConfig { handle_capacity: WAITING, ..HubConfig::default() });
+    let hubs = Hubs::new(&loops);
     println!("listening on {}", listener.local_addr().unwrap_or(listen));
 
     // 2. Each thread turns its own for ever. The first that fails ends all.

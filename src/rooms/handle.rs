@@ -125,6 +125,10 @@ impl HubHandle {
         self.queue(Command::Deliver(operation))
     }
 
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+
     fn queue(&self, command: Command) -> Result<(), HubHandleError> {
         let queued = self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => HubHandleError::Full,

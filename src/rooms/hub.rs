@@ -14,12 +14,12 @@ use std::time::Duration;
 use super::broadcast::{Broadcast, House};
 use super::delivery::Delivery;
 use super::handle::{Command, HubHandle};
-use super::hubs::Span;
 use super::limits::RoomLimits;
 use super::membership::Rooms;
 use super::operation::{Adapter, Operation, Room};
 use super::presence::RoomEvent;
 use super::socket::{Io, Socket};
+use super::span::{Farewell, FullLoop, Span};
 use crate::connection::{Closed, Event};
 use crate::message::PreparedMessage;
 use crate::net::{ConnId, Connections, EventLoop};
@@ -41,11 +41,19 @@ pub struct HubConfig {
     pub handle_capacity: usize,
     /// How many [`RoomEvent`]s may wait for [`Hub::poll_room_event`]. Default: 0, which records none.
     pub presence_capacity: usize,
+    /// What becomes of an operation for which another of the [`Hubs`](super::Hubs) has no room. Default:
+    /// [`FullLoop::HoldSender`].
+    pub full_loop: FullLoop,
 }
 
 impl Default for HubConfig {
     fn default() -> Self {
-        Self { limits: RoomLimits::default(), handle_capacity: 1_024, presence_capacity: 0 }
+        Self {
+            limits: RoomLimits::default(),
+            handle_capacity: 1_024,
+            presence_capacity: 0,
+            full_loop: FullLoop::default(),
+        }
     }
 }
 
@@ -78,6 +86,8 @@ pub struct Hub {
     handle_capacity: usize,
     handle_delivery: Delivery,
     on_unopened: OnUnopened,
+    /// Behind `commands`: when the others are woken by it, they find that this hub has gone.
+    _farewell: Option<Farewell>,
 }
 
 impl fmt::Debug for Hub {
@@ -110,6 +120,7 @@ impl Hub {
             rooms.insert(id);
         }
         Self {
+            _farewell: span.as_ref().map(Span::farewell),
             house: House::new(rooms, span),
             commands,
             handle,
@@ -208,8 +219,9 @@ impl Hub {
         std::mem::take(&mut self.handle_delivery)
     }
 
-    /// Operations of this hub that another of the [`Hubs`](super::Hubs) had no room for, once for each such hub: its members
-    /// have not got them. A larger [`HubConfig::handle_capacity`] bridges longer turns of theirs.
+    /// Operations of this hub that were lost because another of the [`Hubs`](super::Hubs) had no room for them, once for each
+    /// such hub: its members have not got them. See [`HubConfig::full_loop`]; a larger [`HubConfig::handle_capacity`] bridges
+    /// longer turns of theirs.
     pub fn missed_elsewhere(&self) -> u64 {
         self.house.missed_elsewhere()
     }
@@ -237,6 +249,7 @@ impl Hub {
     /// Carries out what handles asked for. At most one full queue per turn, so that a busy thread does not hold up the
     /// connections; what is left has the loop come back without waiting.
     fn carry_out_commands(&mut self) {
+        self.house.pass_on_late(self.event_loop.connections());
         let mut budget = self.handle_capacity;
         let mut delivery = Delivery::default();
         while budget > 0 {
@@ -251,6 +264,9 @@ impl Hub {
                 Command::Close(id, code, reason) => connections.close(id, code, &reason),
                 Command::Abort(id) => connections.abort(id),
             }
+        }
+        if budget < self.handle_capacity {
+            self.house.made_room();
         }
         if budget == 0 && self.handle_capacity > 0 {
             self.event_loop.handle().wake();

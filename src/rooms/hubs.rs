@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::handle::{Command, HandleBroadcast, HubHandle, HubHandleError};
 use super::hub::{Hub, HubConfig};
 use super::operation::{Operation, Room};
+use super::span::{Link, Span};
 use crate::frame::CloseCode;
 use crate::message::PreparedMessage;
 use crate::net::{ConnId, EventLoop, Loops, LoopsHandle};
@@ -57,9 +58,10 @@ use crate::net::{ConnId, EventLoop, Loops, LoopsHandle};
 ///
 /// # When a loop is too slow
 ///
-/// Nothing blocks. [`HubConfig::handle_capacity`] operations wait for a hub at most, those of handles and of the other hubs
-/// together. One that finds no room is lost for the recipients over there, and counted where it began:
-/// [`Hub::missed_elsewhere`].
+/// No thread waits for another. [`HubConfig::handle_capacity`] operations wait for a hub at most, those of handles and of the
+/// other hubs together. What becomes of one that finds no room is [`HubConfig::full_loop`]: it waits in its own hub and its
+/// sender is not read from, or it is lost for the recipients over there. What is lost is counted where it began:
+/// [`Hub::missed_elsewhere`]. A handle is told, and may try again.
 ///
 /// # Order
 ///
@@ -88,15 +90,15 @@ impl Hubs {
     /// Hubs with limits of your own, which each has for itself.
     pub fn with_config(loops: &Loops, config: HubConfig) -> Self {
         let loops = loops.handle();
-        let (hubs, queues): (Vec<_>, _) = loops
+        let (links, queues): (Vec<_>, _) = loops
             .handles()
             .iter()
             .map(|waker| {
                 let (handle, commands) = HubHandle::new(config.handle_capacity, waker.clone());
-                (handle, Mutex::new(Some(commands)))
+                (Link::new(handle), Mutex::new(Some(commands)))
             })
             .unzip();
-        Self { loops, config, handle: HubsHandle { hubs: hubs.into() }, queues }
+        Self { loops, config, handle: HubsHandle { links: links.into() }, queues }
     }
 
     /// The hub of this loop, on its thread. What was sent to it before waits for it.
@@ -113,42 +115,14 @@ impl Hubs {
             let why = "this event loop is not of the Loops that these hubs are for";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         };
-        let span = Span { hubs: self.handle.hubs.clone(), mine: number, missed: 0 };
-        let handle = self.handle.hubs[number].clone();
+        let links = &self.handle.links;
+        let (handle, span) = (links[number].handle.clone(), Span::new(links.clone(), number, &self.config));
         Ok(Hub::assemble(event_loop, self.config, (handle, commands), Some(span)))
     }
 
     /// A handle for other threads, that reaches all hubs.
     pub fn handle(&self) -> HubsHandle {
         self.handle.clone()
-    }
-}
-
-/// The way from one hub to the others.
-pub(super) struct Span {
-    hubs: Arc<[HubHandle]>,
-    mine: usize,
-    missed: u64,
-}
-
-impl Span {
-    /// To the hubs where somebody may be whom it is for. One copy is shared by them all.
-    pub(super) fn pass_on(&mut self, operation: &Operation) {
-        let mut shared = None;
-        for (number, hub) in self.hubs.iter().enumerate() {
-            if number == self.mine || !operation.recipients.may_be_in(number) {
-                continue;
-            }
-            let shared = shared.get_or_insert_with(|| Arc::new(operation.clone()));
-            // In one that has gone nobody is left to miss it.
-            if hub.pass(shared.clone()) == Err(HubHandleError::Full) {
-                self.missed += 1;
-            }
-        }
-    }
-
-    pub(super) fn missed(&self) -> u64 {
-        self.missed
     }
 }
 
@@ -173,13 +147,14 @@ impl Span {
 /// ```
 #[derive(Debug, Clone)]
 pub struct HubsHandle {
-    hubs: Arc<[HubHandle]>,
+    links: Arc<[Link]>,
 }
 
 impl HubsHandle {
     /// The handle of the hub of one loop.
     pub fn hub(&self, event_loop: u16) -> Result<&HubHandle, HubHandleError> {
-        self.hubs.get(usize::from(event_loop)).ok_or(HubHandleError::UnknownLoop { event_loop })
+        let link = self.links.get(usize::from(event_loop));
+        link.map(|link| &link.handle).ok_or(HubHandleError::UnknownLoop { event_loop })
     }
 
     /// Who is in `room`, in all loops. With a [`ConnId`] in place of a name: a private message.
@@ -201,8 +176,9 @@ impl HubsHandle {
     pub fn deliver(&self, operation: Operation) -> Result<(), HubHandleError> {
         let operation = Arc::new(operation);
         let (mut passed, mut full, mut gone) = (0, 0, 0);
-        for (_, hub) in self.hubs.iter().enumerate().filter(|(number, _)| operation.recipients.may_be_in(*number)) {
-            match hub.pass(operation.clone()) {
+        let links = self.links.iter().enumerate().filter(|(number, _)| operation.recipients.may_be_in(*number));
+        for (_, link) in links {
+            match link.handle.pass(operation.clone()) {
                 Ok(()) => passed += 1,
                 Err(HubHandleError::Gone) => gone += 1,
                 Err(_) => full += 1,

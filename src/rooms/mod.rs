@@ -99,7 +99,7 @@
 //! # Layout
 //!
 //! `operation` says to whom, as plain data; `membership` knows who that is and `delivery` hands it to the floor below; `broadcast`
-//! and `socket` are the words of a handler, `handle` those of another thread; `hub` ties them to the loop, `hubs` to one another. `limits`, `pauses`
+//! and `socket` are the words of a handler, `handle` those of another thread; `hub` ties them to the loop, `hubs` and `span` to one another. `limits`, `pauses`
 //! and `presence` are what they say.
 //!
 //! Knows: ids, the loop, prepared messages. Must not know: frames, bytes, sockets, time.
@@ -115,6 +115,7 @@ mod operation;
 mod pauses;
 mod presence;
 mod socket;
+mod span;
 
 pub use broadcast::Broadcast;
 pub use delivery::{Delivery, Outlet};
@@ -126,3 +127,4 @@ pub use membership::Rooms;
 pub use operation::{Adapter, Operation, OwnedRoom, Recipients, Room, Scope, Target};
 pub use presence::RoomEvent;
 pub use socket::{Io, Socket};
+pub use span::FullLoop;

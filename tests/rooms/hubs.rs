@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wireroom::net::{Loops, LoopsHandle, SharedListener};
 use wireroom::rooms::{Adapter, Delivery, Hub, HubConfig, HubHandleError, Hubs, HubsHandle, JoinError, Operation};
-use wireroom::rooms::{Recipients, RoomEvent, Socket};
+use wireroom::rooms::{FullLoop, Recipients, RoomEvent, Socket};
 use wireroom::{CloseCode, Config, ConnId, Event, EventLoop};
 
 use super::stage::{END, HI, NOTHING, PATIENCE, REQUEST, queued, read};
@@ -121,6 +121,21 @@ impl Stage {
     }
 }
 
+/// Room for so many operations in each queue; what finds none is lost.
+fn missing(handle_capacity: usize) -> HubConfig {
+    HubConfig { handle_capacity, full_loop: FullLoop::Miss, ..HubConfig::default() }
+}
+
+/// Room for so many; what finds none waits, and its sender is held.
+fn holding(handle_capacity: usize) -> HubConfig {
+    HubConfig { handle_capacity, full_loop: FullLoop::HoldSender, ..HubConfig::default() }
+}
+
+/// A binary message of the server's, of one byte.
+fn byte(n: u8) -> [u8; 3] {
+    [0x82, 1, n]
+}
+
 /// A client's frame, with a payload of less than 126 bytes.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let key = [1, 2, 3, 4];
@@ -172,7 +187,7 @@ fn a_broadcast_reaches_the_members_in_each_loop_once() {
 #[test]
 fn a_private_message_goes_to_the_loop_of_its_recipient_alone() {
     // Each queue has room for one: a second would be missed.
-    let mut stage = Stage::new(3, 3, HubConfig { handle_capacity: 1, ..HubConfig::default() });
+    let mut stage = Stage::new(3, 3, missing(1));
     let [ann, bob, cat] = stage.ids[..] else { panic!("three clients") };
     assert_eq!([ann, bob, cat].map(ConnId::event_loop), [0, 1, 2]);
     for n in 1..4 {
@@ -198,7 +213,7 @@ fn a_private_message_goes_to_the_loop_of_its_recipient_alone() {
 
 #[test]
 fn what_a_loop_is_too_slow_for_is_counted_where_it_began() {
-    let mut stage = Stage::new(3, 3, HubConfig { handle_capacity: 3, ..HubConfig::default() });
+    let mut stage = Stage::new(3, 3, missing(3));
     stage.join("lobby", &[0, 1, 2]);
     for n in 1..=5_u8 {
         let delivery = stage.says(0, |socket| socket.to("lobby").including_me().emit(&[n]));
@@ -210,13 +225,161 @@ fn what_a_loop_is_too_slow_for_is_counted_where_it_began() {
     assert_eq!(stage.carry_out(1), queued(3));
     let _ = stage.hubs[0].to("lobby").emit(&[6]);
     stage.carry_out_all();
-    let sent = |numbers: &[u8]| numbers.iter().flat_map(|n| [0x82, 1, *n]).collect::<Vec<_>>();
+    let sent = |numbers: &[u8]| numbers.iter().flat_map(|n| byte(*n)).collect::<Vec<_>>();
     assert_eq!(stage.received(), [sent(&[1, 2, 3, 4, 5, 6]), sent(&[1, 2, 3, 6]), sent(&[1, 2, 3, 4, 5, 6])]);
     assert_eq!(stage.hubs.iter().map(Hub::missed_elsewhere).collect::<Vec<_>>(), [2, 0, 0]);
     // Nobody is left to miss anything in a loop that has gone.
     drop(stage.hubs.remove(1));
     let _ = stage.hubs[0].to("lobby").emit("hi");
     assert_eq!(stage.hubs[0].missed_elsewhere(), 2);
+}
+
+impl Stage {
+    /// Turns the hub of this loop a few times. Whatever is said there goes on to the lobby. Answers how much was said.
+    fn passes_on(&mut self, event_loop: usize) -> usize {
+        let mut said = 0;
+        for _ in 0..5 {
+            let on_event = |socket: &mut Socket<'_>, event: Event<'_>| {
+                if let Event::Message(message) = event {
+                    assert_eq!(socket.to("lobby").emit(message).dropped, 0);
+                    said += 1;
+                }
+            };
+            self.hubs[event_loop].turn(Some(Duration::from_millis(2)), on_event).expect("a turn");
+        }
+        said
+    }
+
+    fn says_bytes(&mut self, n: usize, bytes: std::ops::RangeInclusive<u8>) {
+        let frames: Vec<_> = bytes.flat_map(|byte| masked(0x82, &[byte])).collect();
+        self.clients[n].write_all(&frames).expect("sent");
+    }
+}
+
+#[test]
+fn who_says_more_than_another_loop_has_room_for_is_held_and_nothing_is_missed() {
+    let mut stage = Stage::new(3, 6, holding(3));
+    stage.join("lobby", &[1, 2]);
+    stage.says_bytes(0, 1..=10);
+    // Three are in the queue of loop 1, the fourth waits for room there, and the fifth is not read.
+    assert_eq!(stage.passes_on(0), 4);
+    // Somebody else of the same loop has the same word to say before it is held, and so on.
+    stage.says_bytes(3, 101..=103);
+    assert_eq!(stage.passes_on(0), 1);
+    // Loop 2 takes what it has room for, which helps nobody: loop 1 does not turn.
+    assert_eq!(stage.carry_out(2), queued(3));
+    assert_eq!(stage.passes_on(0), 0);
+    // Now it does, and wakes who waits: the turns without a timeout would not end otherwise.
+    let (mut heard, mut carried_out) = (4 + 1, 3);
+    assert_eq!(stage.carry_out(1), queued(3));
+    while heard < 13 || carried_out < 13 {
+        let hub = &mut stage.hubs[0];
+        let on_event = |socket: &mut Socket<'_>, event: Event<'_>| {
+            if let Event::Message(message) = event {
+                let _ = socket.to("lobby").emit(message);
+                heard += 1;
+            }
+        };
+        hub.turn(Some(PATIENCE), on_event).expect("a turn");
+        let _ = stage.carry_out(2);
+        carried_out += stage.carry_out(1).queued;
+    }
+    let received = stage.received();
+    for member in [1, 2] {
+        let (ann, dan): (Vec<_>, Vec<_>) = received[member].chunks(3).partition(|message| message[2] < 100);
+        assert_eq!(ann, (1..=10).map(byte).collect::<Vec<_>>(), "in order");
+        assert_eq!(dan, (101..=103).map(byte).collect::<Vec<_>>());
+    }
+    assert_eq!(stage.hubs[0].missed_elsewhere(), 0);
+}
+
+#[test]
+fn what_has_no_sender_to_hold_waits_in_as_many_places_again_and_the_rest_is_counted() {
+    let mut stage = Stage::new(2, 2, holding(3));
+    stage.join("lobby", &[1]);
+    for n in 1..=10 {
+        assert_eq!(stage.hubs[0].to("lobby").emit(&[n]), queued(0));
+    }
+    assert_eq!(stage.hubs[0].missed_elsewhere(), 4);
+    for _ in 0..2 {
+        assert_eq!(stage.carry_out(1), queued(3));
+        assert_eq!(stage.passes_on(0), 0);
+    }
+    assert_eq!(stage.received()[1], (1..=6).flat_map(byte).collect::<Vec<_>>());
+}
+
+#[test]
+fn nobody_is_held_for_a_hub_that_has_gone_or_has_never_been() {
+    let mut stage = Stage::new(2, 2, holding(1));
+    stage.says_bytes(0, 1..=9);
+    assert_eq!(stage.passes_on(0), 2);
+    // It goes, and wakes who waits for it.
+    stage.hubs.remove(1);
+    let (start, mut heard) = (Instant::now(), 2);
+    while heard < 9 {
+        assert!(start.elapsed() < PATIENCE / 2, "{heard} of 9");
+        let on_event = |socket: &mut Socket<'_>, _: Event<'_>| {
+            let _ = socket.to("lobby").emit("hi");
+            heard += 1;
+        };
+        stage.hubs[0].turn(Some(PATIENCE), on_event).expect("a turn");
+    }
+    assert_eq!(stage.hubs[0].missed_elsewhere(), 0);
+
+    let loops = Loops::new(2).expect("loops");
+    let hubs = Hubs::with_config(&loops, holding(1));
+    let mut seeds = loops.into_seeds();
+    let _never = seeds.pop();
+    let mut hub = hubs.hub(seeds.remove(0).build()).expect("its hub");
+    for _ in 0..5 {
+        let _ = hub.emit("hi");
+    }
+    assert_eq!(hub.missed_elsewhere(), 4, "it would wait for ever");
+}
+
+#[test]
+fn who_waits_for_a_loop_and_for_a_recipient_waits_for_both() {
+    for recipient_first in [true, false] {
+        // Ann and cat live here, bob in loop 1. Cat reads nothing.
+        let mut stage = Stage::new(2, 3, holding(1));
+        let [ann, _, cat] = stage.ids[..] else { panic!("three clients") };
+        let large = vec![7; 64 << 10];
+        while stage.hubs[0].to(cat).emit(&large).backpressure == 0 {
+            assert_eq!(stage.passes_on(0), 0);
+        }
+        stage.handle.hub(1).and_then(|hub| hub.emit("the queue is full")).expect("room for one");
+        let delivery = stage.says(0, |socket| socket.to("lobby").to(cat).pause_sender().emit("hi"));
+        assert_eq!(delivery.backpressure, 1);
+        let held = |stage: &mut Stage| {
+            let mut io = stage.hubs[0].io();
+            io.connections().get(ann).is_some_and(|connection| !connection.wants_read())
+        };
+        assert!(held(&mut stage));
+        let recipient_goes = |stage: &mut Stage| stage.hubs[0].forget(cat);
+        let loop_has_room = |stage: &mut Stage| {
+            assert_eq!(stage.carry_out(1), queued(1));
+            assert_eq!(stage.passes_on(0), 0);
+        };
+        if recipient_first {
+            recipient_goes(&mut stage)
+        } else {
+            loop_has_room(&mut stage)
+        }
+        assert!(held(&mut stage), "for the other");
+        if recipient_first {
+            loop_has_room(&mut stage)
+        } else {
+            recipient_goes(&mut stage)
+        }
+        assert!(!held(&mut stage));
+    }
+    // Who leaves the hub takes no pause along.
+    let mut stage = Stage::new(2, 1, holding(1));
+    stage.says_bytes(0, 1..=3);
+    assert_eq!(stage.passes_on(0), 2);
+    let hub = &mut stage.hubs[0];
+    hub.forget(stage.ids[0]);
+    assert!(hub.event_loop().connections().get(stage.ids[0]).is_some_and(|connection| connection.wants_read()));
 }
 
 #[test]
@@ -348,13 +511,13 @@ fn a_hub_is_made_for_the_loops_that_it_is_for() {
 fn messages_of_each_sender_stay_in_order_over_threads_each_once() {
     const CLIENTS: usize = 6;
     const MESSAGES: u16 = 600;
-    const BATCH: u16 = 50;
+    // More than the queues hold: who says that much is held, and nothing is missed.
+    const BATCH: u16 = 100;
+    const CAPACITY: usize = 16;
     let loops = Loops::new(3).expect("loops");
     let listener = loops.listen("127.0.0.1:0".parse().expect("an address"), Config::default()).expect("a port");
     let (addr, handle) = (listener.local_addr().expect("TCP"), loops.handle());
-    // All that can be under way at once has room.
-    let capacity = HubConfig { handle_capacity: CLIENTS * usize::from(MESSAGES), ..HubConfig::default() };
-    let hubs = Hubs::with_config(&loops, capacity);
+    let hubs = Hubs::with_config(&loops, holding(CAPACITY));
     let joined = Arc::new(std::sync::Barrier::new(CLIENTS));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|me| {
