@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ConnId, EventLoop, Handle, HandleError, handle::Order, siblings::Siblings};
+use super::{ConnId, Handle, HandleError, handle::Order, siblings::Siblings};
 use crate::{CloseCode, PreparedMessage, handshake::Verdict};
 
 /// Reaches every connection of a [`Loops`](super::Loops) from any thread, those of the loops included: the loop is found by
@@ -133,7 +133,8 @@ impl LoopsHandle {
     }
 
     /// Whether `event_loop` is one of these.
-    pub(crate) fn has(&self, event_loop: &EventLoop) -> bool {
+    #[cfg(feature = "rooms")]
+    pub(crate) fn has(&self, event_loop: &super::EventLoop) -> bool {
         event_loop.connections.siblings.as_ref().is_some_and(|siblings| Arc::ptr_eq(siblings, &self.siblings))
     }
 }
