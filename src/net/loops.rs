@@ -61,8 +61,8 @@ const MOST: usize = u16::MAX as usize;
 /// What one thread sends to one connection by one door arrives in the order of the calls. The doors are
 /// [`Connections::send`](super::Connections::send) in the loop where the connection lives; a [`Handle`] or [`LoopsHandle`] and
 /// their clones; a [`Hub`](crate::rooms::Hub), whose rooms may span the loops ([`Hubs`](crate::rooms::Hubs)); a
-/// [`HubHandle`](crate::rooms::HubHandle) or [`HubsHandle`](crate::rooms::HubsHandle). For behind each of them is either the
-/// connection itself, or one queue of its loop, first in, first out. A broadcast takes the same way to each of its
+/// [`HubHandle`](crate::rooms::HubHandle) and its clones; a [`HubsHandle`](crate::rooms::HubsHandle) and its clones. For behind
+/// each of them is either the connection itself, or queues one behind the other, first in, first out. A broadcast takes the same way to each of its
 /// recipients as a message to that one alone.
 ///
 /// Nothing is said about messages of different senders, or by different doors: recipients in different loops may see them in
