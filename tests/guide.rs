@@ -45,12 +45,12 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("slices in one write", "64", "const SLICES: usize = 64;"),
     ("commands that wait, of a [`Handle`]", "4,096", "const CAPACITY: usize = 4096;"),
     ("storage for sending that a loop keeps", "128 KiB", "const POOLED: usize = 128 * 1024;"),
-    ("storage of large messages that a loop keeps", "64 MiB", "const MOST: usize = 64 << 20;"),
+    ("storage of large messages that a loop keeps", "256 MiB", "const MOST: usize = 256 << 20;"),
     ("how long without a large message", "1 s", "const KEEP: Duration = Duration::from_secs(1);"),
     (
         "storage of unfinished messages above three times what they hold, of a loop",
-        "16 MiB",
-        "const ROOMY: usize = 16 << 20;",
+        "64 MiB",
+        "const ROOMY: usize = 64 << 20;",
     ),
 ];
 

@@ -97,6 +97,7 @@
 //! |---|---|---|---|---|
 //! | `handle_capacity` | 1,024 | calls of all its handles that wait, and that are carried out in one turn | the call is refused | that thread: [`HubHandleError::Full`] |
 //! | `presence_capacity` | 0 | [`RoomEvent`]s that wait | the event is not kept | [`RoomEvent::Missed`], with how many; 0 keeps and tells none |
+//! | `full_loop` | HoldSender | operations for which another loop's hub has no room | they wait here, as many again, and their socket is not read from; beyond, lost | [`Hub::missed_elsewhere`] |
 //!
 //! | `RoomLimits` | default | counts | at it | who is told |
 //! |---|---|---|---|---|
@@ -137,9 +138,9 @@
 //! | slices in one write | 64 | another write | nobody |
 //! | commands that wait, of a [`Handle`] | 4,096 | the command is refused | that thread: [`HandleError::Full`] |
 //! | storage for sending that a loop keeps | 128 KiB | what is above is freed | nobody |
-//! | storage of large messages that a loop keeps | 64 MiB | what is above is freed | nobody |
+//! | storage of large messages that a loop keeps | 256 MiB | what is above is freed | nobody |
 //! | how long without a large message | 1 s | all of it is freed | nobody |
-//! | storage of unfinished messages above three times what they hold, of a loop | 16 MiB | it is copied to storage of its size | nobody |
+//! | storage of unfinished messages above three times what they hold, of a loop | 64 MiB | it is copied to storage of its size | nobody |
 //!
 //! # What has no limit of its own
 //!

@@ -47,7 +47,7 @@
 //! **To receive** the loop has one buffer of 256 KiB, and every connection that is ready is read into that. What is left when
 //! its events have been handed out goes with the connection and comes back with the next read. A message of 64 KiB or more
 //! may leave with the storage that it lies in, if it fills half of it: that is sent on by reference, or dropped, and the
-//! storage serves the next large message. At most 64 MiB are kept so, and none of it after a second without a large
+//! storage serves the next large message. At most 256 MiB are kept so, and none of it after a second without a large
 //! message.
 //!
 //! The storage follows bytes that came, never a length that was declared:

@@ -98,7 +98,7 @@
 //! ```
 //!
 //! The last term takes the largest message that *you* send; here as large as those that come. `max_connections` is for each
-//! listener. Beside it the loop has a receive buffer of 256 KiB, a pool of 128 KiB, and for a second up to 64 MiB of what
+//! listener. Beside it the loop has a receive buffer of 256 KiB, a pool of 128 KiB, and for a second up to 256 MiB of what
 //! messages of 64 KiB and more have left. With compression: no windows kept ([`PermessageDeflate`]'s two
 //! `no_context_takeover`).
 //!
@@ -119,10 +119,14 @@
 //!
 //! # Threads
 //!
-//! One loop is one thread. <!-- loops -->
+//! One loop is one thread. [`Loops`] are several, each on a thread of its own, with listeners that they share: the loop that
+//! accepts hands each connection to the loop that has fewest. A message that stays in its loop meets no lock. Rooms span the loops
+//! with `Hubs`: a broadcast is encoded once, and crosses to each other loop by one bounded queue and one wake. The example `echo`
+//! takes `--threads N`. Take as many as there are processors that have nothing else to do; one loop is enough for as long as
+//! its thread is not busy all the time.
 //!
-//! A loop on each of several threads works today, each with listeners of its own: [`EventLoop::set_number`] tells their ids
-//! apart, [`EventLoop::detach`] and [`EventLoop::adopt`] move a connection, and an `Adapter` of the rooms passes broadcasts on.
+//! A connection moves with [`EventLoop::detach`] and [`EventLoop::adopt`], also between loops that are on threads of your own
+//! ([`Loops::into_seeds`]).
 //!
 //! # The build
 //!

@@ -1,15 +1,16 @@
 //! What a handler may touch: every connection of the loop.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
 use super::{
     ConnId, Stats,
-    admission::{Admission, Place},
+    admission::{Gate, Place},
     deadlines::Deadlines,
     large::Large,
     phase::{Phase, Slot},
+    siblings::Siblings,
     slots::Slots,
 };
 use crate::{
@@ -27,7 +28,9 @@ const POOLED: usize = 128 * 1024;
 pub struct Connections {
     pub(super) slots: Slots<Slot>,
     /// What each listener holds.
-    pub(super) admissions: Vec<Admission>,
+    pub(super) gates: Vec<Gate>,
+    /// The loop is one of several.
+    pub(super) siblings: Option<Arc<Siblings>>,
     /// Something waits to be written, or the transport has to change.
     pub(super) dirty: Vec<ConnId>,
     /// To be read or polled, without another word from the kernel.
@@ -53,7 +56,8 @@ impl Connections {
         let now = Instant::now();
         Self {
             slots: Slots::new(),
-            admissions: Vec::new(),
+            gates: Vec::new(),
+            siblings: None,
             dirty: Vec::new(),
             ready: Vec::new(),
             deadlines: Deadlines::new(now),
@@ -312,12 +316,13 @@ impl Connections {
             self.large.remove_left(leftover);
         }
         self.give_back(slot.listener, slot.place);
+        self.went();
         Some(slot)
     }
 
     pub(super) fn give_back(&mut self, listener: u16, place: Place) {
-        if let Some(admission) = self.admissions.get_mut(usize::from(listener)) {
-            admission.leave(place);
+        if let Some(gate) = self.gates.get_mut(usize::from(listener)) {
+            gate.leave(place);
         }
     }
 
