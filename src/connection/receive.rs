@@ -10,7 +10,7 @@ use crate::{
     buffer::RecvBuffer,
     error::ProtocolError,
     frame::{CloseFrame, Opcode},
-    message::{Kind, Message, Part, decoder::Found, utf8},
+    message::{Kind, Message, Part, Text, decoder::Found, utf8},
 };
 
 impl Connection {
@@ -45,8 +45,12 @@ impl Connection {
     #[inline]
     fn deliver_text<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
         self.timers.message();
-        match utf8::check(rx.delivered()) {
-            Some(text) => Some(Event::Message(Message::from(text))),
+        let text = match utf8::check_short(rx.delivered()) {
+            None => utf8::check(rx.delivered()).map(Text::from),
+            Some(valid) => valid.then(|| Text::checked_in_pieces(rx.delivered())),
+        };
+        match text {
+            Some(text) => Some(Event::Message(Message::Text(text))),
             None => {
                 self.uncount_message();
                 self.fail(ProtocolError::InvalidUtf8, now);
