@@ -57,9 +57,7 @@ impl Connection {
     /// So little waits to be sent that it cannot hold back what is read: no more than the high-water mark, and few messages.
     #[inline]
     pub(super) fn has_little_to_say(&self) -> bool {
-        self.backlog.is_none()
-            && self.queue.len() <= self.config.high_water_mark()
-            && self.queue.counted_at_most() <= self.few_messages()
+        self.queue.len() <= self.config.high_water_mark() && self.queue.counted_at_most() <= self.few_messages()
     }
 
     /// More messages wait than half of those that may, and down to a quarter.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Config, Connection, SendStatus,
     backlog::Offer,
+    rare::Parts,
     writer::{MessageWriter, Writing},
 };
 use crate::{
@@ -43,7 +44,7 @@ impl Connection {
     /// The extensions that were agreed on.
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn extensions(&self) -> Extensions {
-        match &self.deflate {
+        match self.rare.deflate() {
             Some(deflate) => Extensions::none().with_deflate(deflate.params),
             None => Extensions::none(),
         }
@@ -53,7 +54,7 @@ impl Connection {
     /// from its first compressed message on. An event loop does it by itself.
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn set_deflate_pool(&mut self, pool: &DeflatePool) {
-        if let Some(deflate) = &mut self.deflate {
+        if let Some(deflate) = self.rare.deflate_mut() {
             deflate.inflation.set_pool(pool);
             deflate.deflation.set_pool(pool);
         }
@@ -119,12 +120,11 @@ impl Connection {
 
     /// Queues `payload` compressed. False: it is to be sent as it is, and nothing was queued.
     pub(super) fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], fragment: Fragment) -> bool {
-        let Some(deflate) = &mut self.deflate else { return false };
+        let Some(Parts { deflate: Some(deflate), keys, watch, .. }) = self.rare.parts() else { return false };
         let deflation = &mut deflate.deflation;
         let fin = matches!(fragment, Fragment::Whole | Fragment::End);
-        let mask = self.keys.as_mut().map(|keys| (keys.0)());
+        let mask = keys.as_mut().map(|keys| (keys.0)());
         let header = FrameHeader { fin, rsv: 0, opcode, mask, payload_length: 0 };
-        let watch = &mut self.watch;
         let mut compressed = Compressed::No;
         self.queue.append_with(FrameHeader::MAX + Deflation::room(payload.len()), |out| {
             compressed = deflation.append_frame(header, payload, fragment, out, |header, payload| {
@@ -153,11 +153,11 @@ impl Connection {
 
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn has_compressor(&self) -> bool {
-        self.deflate.as_ref().is_some_and(|deflate| deflate.deflation.has_compressor())
+        self.rare.deflate().is_some_and(|deflate| deflate.deflation.has_compressor())
     }
 
     pub(super) fn compresses(&self, length: usize, compression: Compression) -> bool {
-        self.deflate.as_ref().is_some_and(|deflate| deflate.deflation.wants(length, compression))
+        self.rare.deflate().is_some_and(|deflate| deflate.deflation.wants(length, compression))
     }
 
     /// Queues the compressed form of a prepared message, which all connections with a window of the same size share.
@@ -166,7 +166,7 @@ impl Connection {
         if !self.compresses(message.payload().len(), message.compression()) {
             return false;
         }
-        let Some(deflate) = &mut self.deflate else { return false };
+        let Some(deflate) = self.rare.deflate_mut() else { return false };
         let deflation = &mut deflate.deflation;
         let Some(compressed) = message.compressed(deflation) else { return false };
         deflation.reset_next();
@@ -179,7 +179,7 @@ impl Connection {
 
     /// The compressor is given up if it has been idle since the last look.
     pub(super) fn look_at_compressor(&mut self, now: Instant) {
-        let Some(deflate) = &mut self.deflate else { return };
+        let Some(deflate) = self.rare.deflate_mut() else { return };
         let time = self.config.permessage_deflate().unwrap_or_default().release_after;
         let released = deflate.deflation.release_if_idle();
         self.timers.watch_compressor_again(time.filter(|_| !released), now);

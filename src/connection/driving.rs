@@ -36,17 +36,17 @@ impl Connection {
 
     /// Does anything wait to be sent?
     pub fn wants_write(&self) -> bool {
-        !self.queue.is_empty() || self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty())
+        !self.queue.is_empty() || self.rare.backlog().is_some_and(|backlog| !backlog.is_empty())
     }
 
     /// Would [`Connection::poll_event`] have something to do without new bytes?
     pub fn wants_poll(&self) -> bool {
         let flushed = self.state == State::Flushing && self.queue.is_empty();
         let ended = matches!(self.state, State::AwaitingEof | State::Closed)
-            && !self.ending.as_ref().is_some_and(|ending| ending.reported);
+            && !self.rare.ending().is_some_and(|ending| ending.reported);
         let reading = matches!(self.state, State::Open | State::AwaitingClose) && !self.paused;
         let released = reading && self.withheld && !self.is_withheld();
-        let told = !self.backlog.as_ref().is_some_and(|backlog| backlog.has_news());
+        let told = !self.rare.backlog().is_some_and(|backlog| backlog.has_news());
         !self.opened || !told || flushed || ended || released || self.drain_is_due()
     }
 
@@ -54,8 +54,8 @@ impl Connection {
     pub fn transport(&self) -> Transport {
         match self.state {
             State::Closed => Transport::Close,
-            State::AwaitingEof if self.keys.is_none() => Transport::ShutdownWrite,
-            State::Flushing if self.queue.is_empty() && self.keys.is_none() => Transport::ShutdownWrite,
+            State::AwaitingEof if !self.rare.is_client() => Transport::ShutdownWrite,
+            State::Flushing if self.queue.is_empty() && !self.rare.is_client() => Transport::ShutdownWrite,
             _ => Transport::Open,
         }
     }

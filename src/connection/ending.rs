@@ -51,7 +51,7 @@ impl Connection {
     /// close the underlying TCP connection. The server MUST close the underlying TCP connection immediately".
     #[cfg(feature = "net")]
     pub(crate) fn has_both_closes(&self) -> bool {
-        self.state == State::AwaitingEof && self.ending.as_ref().is_some_and(|ending| ending.both && ending.reported)
+        self.state == State::AwaitingEof && self.rare.ending().is_some_and(|ending| ending.both && ending.reported)
     }
 
     /// 7.1.7: fail the connection.
@@ -114,7 +114,7 @@ impl Connection {
         self.append_frame(Opcode::Close, &payload[..length]);
         // 5.5.1: "The application MUST NOT send any more data frames": nothing is compressed any more.
         #[cfg(feature = "deflate")]
-        if let Some(deflate) = &mut self.deflate {
+        if let Some(deflate) = self.rare.deflate_mut() {
             deflate.deflation.release();
         }
         let ending = self.ending();
@@ -123,7 +123,7 @@ impl Connection {
     }
 
     pub(super) fn ending(&mut self) -> &mut Ending {
-        self.ending.get_or_insert_default()
+        self.rare.ending_or_default()
     }
 
     /// The last event, once, when our Close has left or can no longer leave.

@@ -42,6 +42,7 @@ mod event;
 mod masking_keys;
 #[cfg(feature = "deflate")]
 mod permessage_deflate;
+mod rare;
 mod receive;
 mod send;
 mod slow_consumer;
@@ -52,13 +53,11 @@ mod writer;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 
-use backlog::Backlog;
 use backpressure::Answers;
 use closing::{Input, Output, State};
-use ending::Ending;
+use rare::{Parts, Rare};
 use stats::Counting;
 use timers::{Due, Timers};
-use watch::Watch;
 use writer::Writing;
 
 pub use crate::{http::Transport, message::SlowConsumer};
@@ -87,8 +86,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Connection {
     config: Arc<Config>,
-    /// A client has masking keys.
-    keys: Option<Box<MaskingKeys>>,
+    rare: Rare,
     queue: SendQueue,
     decoder: Decoder,
     timers: Timers,
@@ -113,29 +111,19 @@ pub struct Connection {
     eof: bool,
     /// A message is being sent in fragments.
     writing: Option<Writing>,
-    /// Rare, so it costs a connection without one a single word.
-    #[allow(clippy::box_collection)]
-    subprotocol: Option<Box<String>>,
-    ending: Option<Box<Ending>>,
-    /// What waits apart for a slow peer, and what was dropped of it.
-    backlog: Option<Box<Backlog>>,
-    watch: Option<Box<Watch>>,
-    counting: Option<Box<Counting>>,
-    #[cfg(feature = "deflate")]
-    deflate: Option<Box<deflate::Deflate>>,
 }
 
 impl Connection {
     /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
     pub fn server(accepted: Accepted, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let subprotocol = accepted.subprotocol().map(String::from);
+        let subprotocol = accepted.subprotocol().map(Box::from);
         let (queue, extensions) = accepted.into_queue();
         Self::new(None, queue, subprotocol, extensions, config.into(), now)
     }
 
     /// The client's end of a connection whose opening handshake is complete.
     pub fn client(established: Established, keys: MaskingKeys, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let subprotocol = established.subprotocol().map(String::from);
+        let subprotocol = established.subprotocol().map(Box::from);
         let (queue, extensions) = established.into_queue();
         Self::new(Some(Box::new(keys)), queue, subprotocol, extensions, config.into(), now)
     }
@@ -143,7 +131,7 @@ impl Connection {
     fn new(
         keys: Option<Box<MaskingKeys>>,
         mut queue: SendQueue,
-        subprotocol: Option<String>,
+        subprotocol: Option<Box<str>>,
         extensions: Extensions,
         config: Arc<Config>,
         now: Instant,
@@ -156,9 +144,14 @@ impl Connection {
         Self {
             queue,
             decoder: Decoder::new(keys.is_none(), config.streaming()),
-            #[cfg(feature = "deflate")]
-            deflate: deflate::Deflate::new(extensions, keys.is_some(), &config),
-            keys,
+            rare: Rare::new(Parts {
+                #[cfg(feature = "deflate")]
+                deflate: deflate::Deflate::new(extensions, keys.is_some(), &config),
+                keys,
+                subprotocol,
+                counting,
+                ..Parts::default()
+            }),
             timers: Timers::new(now),
             state: State::Open,
             opened: false,
@@ -172,11 +165,6 @@ impl Connection {
             drain_owed: false,
             eof: false,
             writing: None,
-            subprotocol: subprotocol.map(Box::new),
-            ending: None,
-            backlog: None,
-            watch: None,
-            counting,
             config,
         }
     }
@@ -286,7 +274,7 @@ impl Connection {
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref().map(String::as_str)
+        self.rare.subprotocol()
     }
 
     /// The configuration.
@@ -303,7 +291,7 @@ impl Connection {
     /// The connection has a new owner, who is told with [`Event::Open`].
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn announce(&mut self) {
-        self.opened = self.ending.as_ref().is_some_and(|ending| ending.reported);
+        self.opened = self.rare.ending().is_some_and(|ending| ending.reported);
     }
 
     fn check_open(&self) -> Result<(), SendError> {

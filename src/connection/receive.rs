@@ -58,7 +58,7 @@ impl Connection {
     /// Most connections, most of the time: all that can happen is that something arrives.
     #[inline]
     fn is_undisturbed(&self) -> bool {
-        let is_plain = self.opened && self.state == State::Open && self.watch.is_none() && self.counting.is_none();
+        let is_plain = self.opened && self.state == State::Open && self.rare.lets_receive();
         let is_read = !(self.paused || self.withheld || self.eof);
         is_plain && is_read && !self.drain_owed && self.has_little_to_say()
     }
@@ -69,7 +69,7 @@ impl Connection {
             return Some(Event::Open);
         }
         self.count_answers();
-        if self.backlog.is_some()
+        if self.rare.backlog().is_some()
             && let Some(dropped) = self.look_at_backlog(now)
         {
             self.count_dropped(dropped);
@@ -89,13 +89,16 @@ impl Connection {
                 return None;
             }
             self.note_waiting();
-            let watcher = self.watch.as_deref_mut().map(|watch| watch as _);
+            let parts = self.rare.parts();
             #[cfg(feature = "deflate")]
-            let inflation = self.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation);
+            let (watch, inflation) = parts.map_or((None, None), |parts| {
+                (parts.watch.as_deref_mut(), parts.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation))
+            });
             #[cfg(not(feature = "deflate"))]
-            let inflation = None;
+            let (watch, inflation) = (parts.and_then(|parts| parts.watch.as_deref_mut()), None);
+            let watcher = watch.map(|watch| watch as _);
             let found = self.decoder.decode(rx, &self.config.decoder_limits(), inflation, watcher);
-            if self.counting.is_some() {
+            if self.rare.counting().is_some() {
                 self.count_found(&found, rx, now);
             }
             match found {

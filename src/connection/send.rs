@@ -57,11 +57,7 @@ impl Connection {
     /// nothing was done.
     fn append_plainly(&mut self, message: Message<'_>) -> bool {
         let payload = message.as_bytes();
-        #[cfg(feature = "deflate")]
-        let may_compress = self.deflate.is_some();
-        #[cfg(not(feature = "deflate"))]
-        let may_compress = false;
-        let is_plain = self.keys.is_none() && self.watch.is_none() && self.counting.is_none() && !may_compress;
+        let is_plain = self.rare.lets_send();
         let may_send = self.state == State::Open && self.writing.is_none();
         if !is_plain || !may_send || !self.has_room_for(payload.len()) {
             return false;
@@ -139,7 +135,7 @@ impl Connection {
         if self.compresses(payload.len(), Compression::Auto) {
             return self.append_message(kind.opcode(), &payload, Compression::Auto);
         }
-        if self.keys.is_some() || payload.len() < SHARE_FROM {
+        if self.rare.is_client() || payload.len() < SHARE_FROM {
             self.append_frame(kind.opcode(), &payload);
             self.queue.count_last();
         } else {
@@ -180,10 +176,10 @@ impl Connection {
     /// Queues a frame that was encoded before, for which a client needs a new header.
     #[inline(always)]
     pub(super) fn append_encoded(&mut self, opcode: Opcode, rsv: u8, encoded: &Encoded) {
-        if self.keys.is_some() || self.watch.is_some() {
+        if self.rare.is_client() || self.rare.watch().is_some() {
             let header = FrameHeader { rsv, ..self.header(opcode, encoded.payload().len(), true) };
             self.watch_sent(&header, encoded.payload());
-            if self.keys.is_some() {
+            if self.rare.is_client() {
                 self.append_encoding(&header, encoded.payload());
                 self.queue.count_last();
                 return self.count_frame(opcode, true);
@@ -291,7 +287,7 @@ impl Connection {
 
     /// 5.3: each frame of a client has a fresh masking key.
     pub(super) fn header(&mut self, opcode: Opcode, payload: usize, fin: bool) -> FrameHeader {
-        let mask = self.keys.as_mut().map(|keys| (keys.0)());
+        let mask = self.rare.next_mask();
         FrameHeader { fin, rsv: 0, opcode, mask, payload_length: payload as u64 }
     }
 
