@@ -23,22 +23,27 @@ const MAX_URGENT: usize = 8;
 /// [`Buf::advance`] by what the transport took.
 #[derive(Debug, Default)]
 pub struct SendQueue {
-    len: usize,
     front: Run,
     /// Boxed, for it is rare: an idle connection pays for a pointer.
     rest: Option<Box<Rest>>,
-    urgent: Option<Box<Urgent>>,
-    blocked: bool,
     /// Counts, modulo 2^32, the bytes that the transport took: a sign of life of a peer that is not read from.
     taken: u32,
+    blocked: bool,
 }
 
-/// The runs behind the first.
+/// Every connection has one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<SendQueue>() <= 64);
+
+/// The runs behind the first, and what overtakes.
 #[derive(Debug, Default)]
 struct Rest {
     runs: VecDeque<Run>,
+    /// The bytes in them.
+    len: usize,
     /// The counted units in them.
     counted: usize,
+    urgent: Option<Urgent>,
 }
 
 /// Units that overtake: they leave `after` more bytes of the queue.
@@ -61,7 +66,7 @@ impl SendQueue {
     /// Bytes that wait, those that overtake included.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len + self.urgent.as_ref().map_or(0, |urgent| urgent.bytes.len() - urgent.sent)
+        self.front.remaining() + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// True when nothing waits.
@@ -86,13 +91,18 @@ impl SendQueue {
         if !self.last_run_takes(additional) {
             self.push(Run::lent(Vec::with_capacity(additional.max(256))));
         }
-        let last = self.rest.as_mut().and_then(|rest| rest.runs.back_mut()).unwrap_or(&mut self.front);
-        if let Run::Lent { storage, .. } = last {
+        let (last, len) = match self.rest.as_deref_mut() {
+            Some(Rest { runs, len, .. }) if !runs.is_empty() => (runs.back_mut(), Some(len)),
+            _ => (Some(&mut self.front), None),
+        };
+        if let Some(Run::Lent { storage, .. }) = last {
             let before = storage.len();
             // A little more, so that the answers to Pings behind a large message share its run.
             storage.reserve(additional + additional / 16);
             write(storage);
-            self.len += storage.len().saturating_sub(before);
+            if let Some(len) = len {
+                *len += storage.len().saturating_sub(before);
+            }
         }
     }
 
@@ -108,16 +118,13 @@ impl SendQueue {
         storage.extend_from_slice(&head);
         storage.extend_from_slice(payload);
         *counted += 1;
-        self.len += length;
         true
     }
 
     /// Queues one unit: `head` (at most 14 bytes, copied) and `payload` by reference.
     #[inline]
     pub fn append_shared(&mut self, head: &[u8], payload: Bytes) {
-        let run = Run::shared(head, payload);
-        self.len += run.remaining();
-        self.push(run);
+        self.push(Run::shared(head, payload));
     }
 
     /// Queues and counts a shared unit: copied into storage that is there already if it is small, by reference otherwise.
@@ -126,7 +133,7 @@ impl SendQueue {
         const COPY_BELOW: usize = 4 * 1024;
         /// Once so much waits, what costs more than a run of its own is shared: copies for many recipients add up.
         const COPY_UP_TO: usize = 4 * 1024;
-        let copied = self.len < COPY_UP_TO || unit.len() <= 4 * size_of::<Run>();
+        let copied = self.len() < COPY_UP_TO || unit.len() <= 4 * size_of::<Run>();
         if !self.wants_storage() && unit.len() < COPY_BELOW && copied {
             self.append(unit);
             self.count_last();
@@ -139,11 +146,10 @@ impl SendQueue {
     /// bytes. Once more than a few wait, a unit that `coalesces` takes the place of the last one, if that does too and
     /// has not been started.
     pub(crate) fn overtake(&mut self, unit: &[u8], coalesces: bool, length_of: fn(&[u8]) -> usize) {
-        if self.urgent.is_none() {
+        let urgent = self.rest.get_or_insert_default().urgent.get_or_insert_with(|| {
             let after = self.front.started_remains(length_of);
-            self.urgent = Some(Box::new(Urgent { after, ..Urgent::default() }));
-        }
-        let Some(urgent) = &mut self.urgent else { return };
+            Urgent { after, ..Urgent::default() }
+        });
         let replaces = coalesces && urgent.last_coalesces && urgent.units >= MAX_URGENT;
         if replaces && urgent.last >= urgent.sent {
             urgent.bytes.truncate(urgent.last);
@@ -198,7 +204,7 @@ impl SendQueue {
     /// Does the queue lack storage for small units?
     #[inline]
     pub(crate) fn wants_storage(&self) -> bool {
-        self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
+        self.is_empty() && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
     }
 
     /// Lends storage for small units to a queue that lacks it.
@@ -217,7 +223,6 @@ impl SendQueue {
             return None;
         }
         self.rest = None;
-        self.urgent = None;
         match std::mem::take(&mut self.front) {
             Run::Lent { storage, .. } if storage.capacity() > 0 => Some(storage),
             _ => None,
@@ -247,13 +252,26 @@ impl SendQueue {
         } else {
             let rest = self.rest.get_or_insert_default();
             rest.counted += run.counted();
+            rest.len += run.remaining();
             rest.runs.push_back(run);
+        }
+    }
+
+    fn urgent(&self) -> Option<&Urgent> {
+        self.rest.as_ref()?.urgent.as_ref()
+    }
+
+    /// All of them have left. What is still needed stays, with its storage.
+    #[cold]
+    fn forget_urgent(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.urgent = None;
+            self.rest.take_if(|rest| rest.runs.capacity() == 0);
         }
     }
 
     /// Takes `n` bytes from the runs.
     fn advance_runs(&mut self, mut n: usize) {
-        self.len -= n;
         loop {
             let here = n.min(self.front.remaining());
             self.front.advance(here);
@@ -270,6 +288,10 @@ impl SendQueue {
 }
 
 impl Rest {
+    fn len(&self) -> usize {
+        self.len + self.urgent.as_ref().map_or(0, |urgent| urgent.bytes.len() - urgent.sent)
+    }
+
     fn count_last(&mut self, front: &mut Run) {
         match self.runs.back_mut() {
             None => front.count_last(),
@@ -283,6 +305,7 @@ impl Rest {
     fn pop_front(&mut self) -> Option<Run> {
         let run = self.runs.pop_front()?;
         self.counted -= run.counted();
+        self.len -= run.remaining();
         Some(run)
     }
 }
@@ -331,7 +354,7 @@ impl Buf for SendQueue {
         self.chunks_vectored(&mut first);
         // `IoSlice` borrows what it was made of only for as long as itself; find the same bytes again.
         let length = first[0].len();
-        if let Some(urgent) = self.urgent.as_ref().filter(|urgent| urgent.after == 0) {
+        if let Some(urgent) = self.urgent().filter(|urgent| urgent.after == 0) {
             return &urgent.bytes[urgent.sent..];
         }
         let [head, payload] = self.front.slices();
@@ -340,7 +363,7 @@ impl Buf for SendQueue {
     }
 
     fn chunks_vectored<'s>(&'s self, slices: &mut [IoSlice<'s>]) -> usize {
-        let urgent = self.urgent.as_ref().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
+        let urgent = self.urgent().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
         let mut gather = Gather { slices, count: 0, urgent };
         for run in std::iter::once(&self.front).chain(self.rest.iter().flat_map(|rest| rest.runs.iter())) {
             if gather.count == gather.slices.len() {
@@ -360,14 +383,14 @@ impl Buf for SendQueue {
     fn advance(&mut self, n: usize) {
         let mut n = n.min(self.len());
         self.taken = self.taken.wrapping_add(n as u32);
-        if let Some(urgent) = &mut self.urgent {
+        if let Some(urgent) = self.rest.as_mut().and_then(|rest| rest.urgent.as_mut()) {
             let before = n.min(urgent.after);
             let of_urgent = (n - before).min(urgent.bytes.len() - urgent.sent);
             urgent.after -= before;
             urgent.sent += of_urgent;
             n -= of_urgent;
             if urgent.sent == urgent.bytes.len() {
-                self.urgent = None;
+                self.forget_urgent();
             }
         }
         self.advance_runs(n);
