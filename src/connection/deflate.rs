@@ -24,6 +24,8 @@ pub(super) struct Deflate {
     params: DeflateParams,
     pub(super) inflation: Inflation,
     pub(super) deflation: Deflation,
+    /// The compressor has to be looked at.
+    look: Option<Instant>,
 }
 
 impl Deflate {
@@ -36,7 +38,7 @@ impl Deflate {
         let settings = config.permessage_deflate().unwrap_or_default();
         let inflation = Inflation::new(peer_takeover);
         let deflation = Deflation::new(bits, settings.level, takeover, settings.threshold);
-        Some(Box::new(Self { params, inflation, deflation }))
+        Some(Box::new(Self { params, inflation, deflation, look: None }))
     }
 }
 
@@ -133,9 +135,7 @@ impl Connection {
                 }
             });
         });
-        if deflation.has_compressor() {
-            self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
-        }
+        self.watch_compressor();
         let compressed = compressed == Compressed::Yes;
         if compressed {
             self.count_frame(opcode, fin);
@@ -170,18 +170,35 @@ impl Connection {
         let deflation = &mut deflate.deflation;
         let Some(compressed) = message.compressed(deflation) else { return false };
         deflation.reset_next();
-        if deflation.has_compressor() {
-            self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
-        }
+        self.watch_compressor();
         self.append_encoded(message.kind().opcode(), 0x4, compressed);
         true
     }
 
-    /// The compressor is given up if it has been idle since the last look.
+    /// If there is a compressor, it is to be given up when it has not been used for some time. A send does not tell when it
+    /// is: the first look may come early, and then only notes that it was.
+    fn watch_compressor(&mut self) {
+        let Some(deflate) = self.rare.deflate_mut() else { return };
+        if deflate.deflation.has_compressor() && deflate.look.is_none() {
+            let time = self.config.permessage_deflate().unwrap_or_default().release_after;
+            let heard = self.timers.last_heard(&self.config);
+            deflate.look = heard.zip(time).and_then(|(heard, time)| heard.checked_add(time));
+        }
+    }
+
+    /// When to look at the compressor; once the connection closes it has none.
+    pub(super) fn compressor_deadline(&self) -> Option<Instant> {
+        self.rare.deflate().and_then(|deflate| deflate.look).filter(|_| !self.timers.is_closing())
+    }
+
+    /// The compressor is given up if it is time to look and it has been idle since the last look.
     pub(super) fn look_at_compressor(&mut self, now: Instant) {
+        if self.compressor_deadline().is_none_or(|at| now < at) {
+            return;
+        }
         let Some(deflate) = self.rare.deflate_mut() else { return };
         let time = self.config.permessage_deflate().unwrap_or_default().release_after;
         let released = deflate.deflation.release_if_idle();
-        self.timers.watch_compressor_again(time.filter(|_| !released), now);
+        deflate.look = time.filter(|_| !released).and_then(|time| now.checked_add(time));
     }
 }

@@ -152,7 +152,7 @@ impl Connection {
                 counting,
                 ..Parts::default()
             }),
-            timers: Timers::new(now),
+            timers: Timers::new(now, &config),
             state: State::Open,
             opened: false,
             paused: false,
@@ -190,13 +190,14 @@ impl Connection {
         self.begin_late_close(now);
         self.note_progress(now);
         match self.timers.expire(&self.config, !self.paused, now) {
-            None => {}
+            None => {
+                #[cfg(feature = "deflate")]
+                self.look_at_compressor(now);
+            }
             Some(Due::Ping) => {
                 self.ping_waits = self.queue.is_blocked();
                 self.keepalive_ping(now);
             }
-            #[cfg(feature = "deflate")]
-            Some(Due::Compressor) => self.look_at_compressor(now),
             Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
             Some(Due::DeadPeer) => {
                 let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "keepalive timeout");
@@ -215,7 +216,7 @@ impl Connection {
     pub(crate) fn note_progress(&mut self, now: Instant) {
         // A Ping that waited may have left with all the rest: output is no longer blocked, and the peer's time begins now.
         if self.withheld || self.queue.is_blocked() || self.ping_waits {
-            self.ping_waits &= !self.timers.note_progress(self.queue.progress(), self.withheld, now);
+            self.ping_waits &= !self.timers.note_progress(self.queue.progress(), self.withheld, now, &self.config);
         }
     }
 
@@ -225,8 +226,13 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Closed => None,
-            _ if self.closes_late() => Some(self.timers.at_once()),
-            _ => self.timers.deadline(&self.config, !self.paused),
+            _ if self.closes_late() => self.timers.last_heard(&self.config),
+            _ => {
+                let deadline = self.timers.deadline(&self.config, !self.paused);
+                #[cfg(feature = "deflate")]
+                let deadline = deadline.into_iter().chain(self.compressor_deadline()).min();
+                deadline
+            }
         }
     }
 
@@ -257,7 +263,7 @@ impl Connection {
     /// Takes [`Connection::pause`] back; call [`Connection::poll_event`] then, for what has come in may be whole.
     pub fn resume(&mut self, now: Instant) {
         if std::mem::take(&mut self.paused) {
-            self.timers.resume(now);
+            self.timers.resume(now, &self.config);
         }
     }
 

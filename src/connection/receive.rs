@@ -19,7 +19,7 @@ impl Connection {
     pub fn poll_event<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
         let arrived = rx.take_arrived();
         if arrived > 0 {
-            self.timers.heard(now);
+            self.timers.heard(now, &self.config);
             self.count_arrived(arrived);
         }
         if self.is_undisturbed() {
