@@ -37,6 +37,11 @@ impl Head {
     }
 
     #[inline]
+    fn remaining(&self) -> usize {
+        usize::from((self.counts & 0xF).saturating_sub(self.counts >> 4))
+    }
+
+    #[inline]
     fn unsent(&self) -> &[u8] {
         self.bytes[..usize::from(self.counts & 0xF)].get(usize::from(self.counts >> 4)..).unwrap_or_default()
     }
@@ -44,7 +49,7 @@ impl Head {
     /// `n` bytes of the unit have left. Answers how many of them are the head's.
     #[inline]
     fn advance(&mut self, n: usize) -> usize {
-        let here = n.min(self.unsent().len());
+        let here = n.min(self.remaining());
         self.counts += (here as u8) << 4;
         if n > 0 && !self.is_started() {
             self.counts |= 1 << 4;
@@ -74,7 +79,7 @@ impl Run {
     pub(super) fn remaining(&self) -> usize {
         match self {
             Run::Lent { storage, sent, .. } => storage.len() - *sent as usize,
-            Run::Shared { head, payload } => head.unsent().len() + payload.len(),
+            Run::Shared { head, payload } => head.remaining() + payload.len(),
         }
     }
 

@@ -23,6 +23,8 @@ const MAX_URGENT: usize = 8;
 /// [`Buf::advance`] by what the transport took.
 #[derive(Debug, Default)]
 pub struct SendQueue {
+    /// Bytes that wait, here and in `rest`.
+    len: usize,
     front: Run,
     /// Boxed, for it is rare: an idle connection pays for a pointer.
     rest: Option<Box<Rest>>,
@@ -33,14 +35,12 @@ pub struct SendQueue {
 
 /// Every connection has one.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<SendQueue>() <= 64);
+const _: () = assert!(size_of::<SendQueue>() <= 72);
 
 /// The runs behind the first, and what overtakes.
 #[derive(Debug, Default)]
 struct Rest {
     runs: VecDeque<Run>,
-    /// The bytes in them.
-    len: usize,
     /// The counted units in them.
     counted: usize,
     urgent: Option<Urgent>,
@@ -66,13 +66,13 @@ impl SendQueue {
     /// Bytes that wait, those that overtake included.
     #[inline]
     pub fn len(&self) -> usize {
-        self.front.remaining() + self.rest.as_ref().map_or(0, |rest| rest.len())
+        self.len
     }
 
     /// True when nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// True from a write that was not taken whole until the queue is empty again.
@@ -91,18 +91,13 @@ impl SendQueue {
         if !self.last_run_takes(additional) {
             self.push(Run::lent(Vec::with_capacity(additional.max(256))));
         }
-        let (last, len) = match self.rest.as_deref_mut() {
-            Some(Rest { runs, len, .. }) if !runs.is_empty() => (runs.back_mut(), Some(len)),
-            _ => (Some(&mut self.front), None),
-        };
-        if let Some(Run::Lent { storage, .. }) = last {
+        let last = self.rest.as_mut().and_then(|rest| rest.runs.back_mut()).unwrap_or(&mut self.front);
+        if let Run::Lent { storage, .. } = last {
             let before = storage.len();
             // A little more, so that the answers to Pings behind a large message share its run.
             storage.reserve(additional + additional / 16);
             write(storage);
-            if let Some(len) = len {
-                *len += storage.len().saturating_sub(before);
-            }
+            self.len += storage.len().saturating_sub(before);
         }
     }
 
@@ -118,13 +113,16 @@ impl SendQueue {
         storage.extend_from_slice(&head);
         storage.extend_from_slice(payload);
         *counted += 1;
+        self.len += length;
         true
     }
 
     /// Queues one unit: `head` (at most 14 bytes, copied) and `payload` by reference.
     #[inline]
     pub fn append_shared(&mut self, head: &[u8], payload: Bytes) {
-        self.push(Run::shared(head, payload));
+        let run = Run::shared(head, payload);
+        self.len += run.remaining();
+        self.push(run);
     }
 
     /// Queues and counts a shared unit: copied into storage that is there already if it is small, by reference otherwise.
@@ -133,7 +131,7 @@ impl SendQueue {
         const COPY_BELOW: usize = 4 * 1024;
         /// Once so much waits, what costs more than a run of its own is shared: copies for many recipients add up.
         const COPY_UP_TO: usize = 4 * 1024;
-        let copied = self.len() < COPY_UP_TO || unit.len() <= 4 * size_of::<Run>();
+        let copied = self.len < COPY_UP_TO || unit.len() <= 4 * size_of::<Run>();
         if !self.wants_storage() && unit.len() < COPY_BELOW && copied {
             self.append(unit);
             self.count_last();
@@ -152,6 +150,7 @@ impl SendQueue {
         });
         let replaces = coalesces && urgent.last_coalesces && urgent.units >= MAX_URGENT;
         if replaces && urgent.last >= urgent.sent {
+            self.len -= urgent.bytes.len() - urgent.last;
             urgent.bytes.truncate(urgent.last);
             urgent.units -= 1;
         }
@@ -159,6 +158,7 @@ impl SendQueue {
         urgent.last_coalesces = coalesces;
         urgent.units += 1;
         urgent.bytes.extend_from_slice(unit);
+        self.len += unit.len();
     }
 
     /// All that waits now is one unit: bytes without the boundaries that `overtake` looks for.
@@ -252,7 +252,6 @@ impl SendQueue {
         } else {
             let rest = self.rest.get_or_insert_default();
             rest.counted += run.counted();
-            rest.len += run.remaining();
             rest.runs.push_back(run);
         }
     }
@@ -288,10 +287,6 @@ impl SendQueue {
 }
 
 impl Rest {
-    fn len(&self) -> usize {
-        self.len + self.urgent.as_ref().map_or(0, |urgent| urgent.bytes.len() - urgent.sent)
-    }
-
     fn count_last(&mut self, front: &mut Run) {
         match self.runs.back_mut() {
             None => front.count_last(),
@@ -305,7 +300,6 @@ impl Rest {
     fn pop_front(&mut self) -> Option<Run> {
         let run = self.runs.pop_front()?;
         self.counted -= run.counted();
-        self.len -= run.remaining();
         Some(run)
     }
 }
@@ -381,7 +375,8 @@ impl Buf for SendQueue {
 
     /// `n` bytes were sent. More than there are counts as all of them.
     fn advance(&mut self, n: usize) {
-        let mut n = n.min(self.len());
+        let mut n = n.min(self.len);
+        self.len -= n;
         self.taken = self.taken.wrapping_add(n as u32);
         if let Some(urgent) = self.rest.as_mut().and_then(|rest| rest.urgent.as_mut()) {
             let before = n.min(urgent.after);

@@ -47,12 +47,15 @@ impl Connection {
         self.timers.message();
         match utf8::check(rx.delivered()) {
             Some(text) => Some(Event::Message(Message::from(text))),
-            None => {
-                self.uncount_message();
-                self.fail(ProtocolError::InvalidUtf8, now);
-                self.closed().map(Event::Closed)
-            }
+            None => self.refuse_text(now),
         }
+    }
+
+    #[cold]
+    fn refuse_text(&mut self, now: Instant) -> Option<Event<'static>> {
+        self.uncount_message();
+        self.fail(ProtocolError::InvalidUtf8, now);
+        self.closed().map(Event::Closed)
     }
 
     /// Most connections, most of the time: all that can happen is that something arrives.

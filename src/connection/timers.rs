@@ -51,11 +51,13 @@ fn ticks(time: Duration) -> Tick {
 }
 
 /// Milliseconds from one time to another, later or earlier, rounded down.
+#[inline]
 fn millis(from: Instant, to: Instant) -> i64 {
-    let forwards = to.checked_duration_since(from).map(|time| time.as_millis());
-    let time = forwards.unwrap_or_else(|| from.saturating_duration_since(to).as_nanos().div_ceil(1_000_000));
-    let time = i64::try_from(time).unwrap_or(i64::MAX);
-    if forwards.is_some() { time } else { -time }
+    let whole = |time: Duration| time.as_secs().min(1 << 50) as i64 * 1_000 + i64::from(time.subsec_millis());
+    match to.checked_duration_since(from) {
+        Some(time) => whole(time),
+        None => -whole(from.saturating_duration_since(to) + Duration::from_nanos(999_999)),
+    }
 }
 
 impl Timers {
