@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Config, Connection, SendStatus,
     backlog::Offer,
+    flags::Flag,
     rare::Parts,
     writer::{MessageWriter, Writing},
 };
@@ -91,7 +92,7 @@ impl Connection {
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> Result<MessageWriter<'_>, SendError> {
         let _ = self.writer(kind)?;
-        if let Some(writing) = self.writing.as_mut().filter(|writing| !writing.begun) {
+        if let Some(writing) = self.writing.as_mut().filter(|_| !self.flags.has(Flag::Begun)) {
             writing.compression = if compression == Compression::Auto { Compression::Always } else { compression };
         }
         self.writer(kind)
@@ -99,7 +100,8 @@ impl Connection {
 
     /// Queues a fragment compressed. False: it is to be sent as it is.
     pub(super) fn append_compressed_fragment(&mut self, writing: &mut Writing, payload: &[u8], fin: bool) -> bool {
-        let (opcode, fragment) = match (writing.begun, fin) {
+        let begun = self.flags.has(Flag::Begun);
+        let (opcode, fragment) = match (begun, fin) {
             (false, false) => (writing.kind.opcode(), Fragment::First),
             (true, false) => (Opcode::Continuation, Fragment::Middle),
             (true, true) => (Opcode::Continuation, Fragment::End),
@@ -110,7 +112,7 @@ impl Connection {
             return false;
         }
         let compressed = self.append_compressed(opcode, payload, fragment);
-        if !compressed && writing.begun {
+        if !compressed && begun {
             // A compressor does not fail once it has begun. If it did, this message could not be ended.
             self.abort();
         }

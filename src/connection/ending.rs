@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Cause, Closed, Connection, Initiator,
     closing::{Input, Output, State},
+    flags::Flag,
 };
 use crate::{
     error::ProtocolError,
@@ -27,7 +28,7 @@ impl Connection {
     pub(super) fn close_with(&mut self, frame: CloseFrame, now: Instant) {
         if self.step(Input::LocalClose) == Output::SendClose {
             // The peer's answer has to be read.
-            self.paused = false;
+            self.flags.set(Flag::Paused, false);
             self.timers.begin_close(now, &self.config);
             self.queue_close(frame, Initiator::Local);
         }
@@ -101,7 +102,7 @@ impl Connection {
         if self.queue.is_empty() {
             self.step(Input::Flushed);
             // The peer's end was told already: there is nothing to linger for.
-            if self.eof && self.state == State::AwaitingEof {
+            if self.flags.has(Flag::Eof) && self.state == State::AwaitingEof {
                 self.step(Input::EndOfStream);
             }
         }

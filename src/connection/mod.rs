@@ -39,6 +39,7 @@ mod deflate;
 mod driving;
 mod ending;
 mod event;
+mod flags;
 mod masking_keys;
 #[cfg(feature = "deflate")]
 mod permessage_deflate;
@@ -55,6 +56,7 @@ use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 
 use backpressure::Answers;
 use closing::{Input, Output, State};
+use flags::{Flag, Flags};
 use rare::{Parts, Rare};
 use stats::Counting;
 use timers::{Due, Timers};
@@ -91,27 +93,18 @@ pub struct Connection {
     decoder: Decoder,
     timers: Timers,
     state: State,
-    /// `Event::Open` was handed out.
-    opened: bool,
-    /// The caller wants no more messages for now.
-    paused: bool,
-    /// Too many answers wait to be sent: nothing more is read from this peer.
-    withheld: bool,
+    flags: Flags,
     /// Waiting bytes that were queued in answer to the peer, by the handling of its events: older ones, newer ones.
     answers: [Answers; 2],
     /// What waited when the last event was handed out.
     before: Option<NonZeroU32>,
-    /// The keepalive's Ping was queued while output was blocked, and nothing has left since.
-    ping_waits: bool,
-    /// A control frame waits in line: the next one must not overtake it.
-    control_waits: bool,
-    /// A send answered with backpressure: `Event::Drain` is owed.
-    drain_owed: bool,
-    /// The stream has ended.
-    eof: bool,
     /// A message is being sent in fragments.
     writing: Option<Writing>,
 }
+
+/// A server may have a hundred thousand of them, of which most are at rest. What few need is for [`Rare`].
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Connection>() <= 168);
 
 impl Connection {
     /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
@@ -137,7 +130,9 @@ impl Connection {
         now: Instant,
     ) -> Self {
         queue.seal();
-        let control_waits = !queue.is_empty();
+        let mut flags = Flags::default();
+        // Nothing overtakes what was queued before the connection was open.
+        flags.set(Flag::ControlWaits, !queue.is_empty());
         let counting = config.statistics().then(|| Counting::new(&queue));
         #[cfg(not(feature = "deflate"))]
         let _ = extensions; // nobody could speak them
@@ -154,16 +149,9 @@ impl Connection {
             }),
             timers: Timers::new(now, &config),
             state: State::Open,
-            opened: false,
-            paused: false,
-            withheld: false,
+            flags,
             answers: Default::default(),
             before: None,
-            // Nothing overtakes what was queued before the connection was open.
-            ping_waits: false,
-            control_waits,
-            drain_owed: false,
-            eof: false,
             writing: None,
             config,
         }
@@ -171,7 +159,7 @@ impl Connection {
 
     /// The stream has ended: what came before it is still delivered, then [`Event::Closed`] follows.
     pub fn handle_eof(&mut self) {
-        self.eof = true;
+        self.flags.set(Flag::Eof, true);
         match self.state {
             State::Open | State::AwaitingClose => {}
             // What was accepted, and our Close, still leave: the peer may have closed its side only.
@@ -189,13 +177,13 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.begin_late_close(now);
         self.note_progress(now);
-        match self.timers.expire(&self.config, !self.paused, now) {
+        match self.timers.expire(&self.config, !self.flags.has(Flag::Paused), now) {
             None => {
                 #[cfg(feature = "deflate")]
                 self.look_at_compressor(now);
             }
             Some(Due::Ping) => {
-                self.ping_waits = self.queue.is_blocked();
+                self.flags.set(Flag::PingWaits, self.queue.is_blocked());
                 self.keepalive_ping(now);
             }
             Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
@@ -215,8 +203,11 @@ impl Connection {
     /// a peer that died in between is given up one `Config::keepalive_interval` later.
     pub(crate) fn note_progress(&mut self, now: Instant) {
         // A Ping that waited may have left with all the rest: output is no longer blocked, and the peer's time begins now.
-        if self.withheld || self.queue.is_blocked() || self.ping_waits {
-            self.ping_waits &= !self.timers.note_progress(self.queue.progress(), self.withheld, now, &self.config);
+        let withheld = self.flags.has(Flag::Withheld);
+        if (withheld || self.queue.is_blocked() || self.flags.has(Flag::PingWaits))
+            && self.timers.note_progress(self.queue.progress(), withheld, now, &self.config)
+        {
+            self.flags.set(Flag::PingWaits, false);
         }
     }
 
@@ -228,7 +219,7 @@ impl Connection {
             State::Closed => None,
             _ if self.closes_late() => self.timers.last_heard(&self.config),
             _ => {
-                let deadline = self.timers.deadline(&self.config, !self.paused);
+                let deadline = self.timers.deadline(&self.config, !self.flags.has(Flag::Paused));
                 #[cfg(feature = "deflate")]
                 let deadline = deadline.into_iter().chain(self.compressor_deadline()).min();
                 deadline
@@ -257,12 +248,12 @@ impl Connection {
     /// Hands out no more messages until [`Connection::resume`]. The keepalive deadline is suspended with it: a peer
     /// that is not listened to cannot show that it lives. [`Connection::close`] ends the pause.
     pub fn pause(&mut self) {
-        self.paused = true;
+        self.flags.set(Flag::Paused, true);
     }
 
     /// Takes [`Connection::pause`] back; call [`Connection::poll_event`] then, for what has come in may be whole.
     pub fn resume(&mut self, now: Instant) {
-        if std::mem::take(&mut self.paused) {
+        if self.flags.replace(Flag::Paused, false) {
             self.timers.resume(now, &self.config);
         }
     }
@@ -297,7 +288,8 @@ impl Connection {
     /// The connection has a new owner, who is told with [`Event::Open`].
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn announce(&mut self) {
-        self.opened = self.rare.ending().is_some_and(|ending| ending.reported);
+        let told = self.rare.ending().is_some_and(|ending| ending.reported);
+        self.flags.set(Flag::Opened, told);
     }
 
     fn check_open(&self) -> Result<(), SendError> {

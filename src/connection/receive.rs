@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Connection, Event,
     closing::{Input, Output, State},
+    flags::Flag,
 };
 use crate::{
     buffer::RecvBuffer,
@@ -61,14 +62,12 @@ impl Connection {
     /// Most connections, most of the time: all that can happen is that something arrives.
     #[inline]
     fn is_undisturbed(&self) -> bool {
-        let is_plain = self.opened && self.state == State::Open && self.rare.lets_receive();
-        let is_read = !(self.paused || self.withheld || self.eof);
-        is_plain && is_read && !self.drain_owed && self.has_little_to_say()
+        self.flags.let_receive() && self.state == State::Open && self.rare.lets_receive() && self.has_little_to_say()
     }
 
     /// What `poll_event` does besides.
     fn poll_closely<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
-        if !std::mem::replace(&mut self.opened, true) {
+        if !self.flags.replace(Flag::Opened, true) {
             return Some(Event::Open);
         }
         self.count_answers();
@@ -80,7 +79,7 @@ impl Connection {
         }
         self.settle();
         if self.drain_is_due() {
-            self.drain_owed = false;
+            self.flags.set(Flag::DrainOwed, false);
             return Some(Event::Drain);
         }
         loop {
@@ -88,7 +87,7 @@ impl Connection {
                 rx.clear();
                 return self.closed().map(Event::Closed);
             }
-            if self.paused || self.withholds() {
+            if self.flags.has(Flag::Paused) || self.withholds() {
                 return None;
             }
             self.note_waiting();
@@ -127,7 +126,7 @@ impl Connection {
                     return Some(Event::Ping(rx.slice(payload)));
                 }
                 Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
-                Ok(None) if self.eof => self.peer_is_silent(now),
+                Ok(None) if self.flags.has(Flag::Eof) => self.peer_is_silent(now),
                 Ok(None) => {
                     self.before = None;
                     return None;

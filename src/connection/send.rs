@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{
     Connection, MessageWriter, State,
     backlog::{Content, Offer},
+    flags::Flag,
     writer::Writing,
 };
 #[cfg(feature = "deflate")]
@@ -256,8 +257,8 @@ impl Connection {
         if !matches!(self.state, State::Open | State::AwaitingClose) {
             return;
         }
-        self.control_waits &= !self.queue.is_empty();
-        if self.state == State::Open && self.queue.is_blocked() && !self.control_waits {
+        self.note_empty();
+        if self.state == State::Open && self.queue.is_blocked() && !self.flags.has(Flag::ControlWaits) {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());
             let header = self.header(opcode, payload.len(), true);
             self.watch_sent(&header, payload);
@@ -265,7 +266,7 @@ impl Connection {
             self.queue.overtake(&frame, opcode == Opcode::Pong, FrameHeader::frame_length);
             self.count_frame(opcode, true);
         } else {
-            self.control_waits = true;
+            self.flags.set(Flag::ControlWaits, true);
             self.append_frame(opcode, payload);
         }
     }
@@ -295,7 +296,9 @@ impl Connection {
     /// since.
     #[inline]
     pub(super) fn note_empty(&mut self) {
-        self.control_waits &= !self.queue.is_empty();
+        if self.queue.is_empty() {
+            self.flags.set(Flag::ControlWaits, false);
+        }
     }
 
     pub(super) fn check_message(&mut self) -> Result<(), SendError> {

@@ -11,6 +11,7 @@ use super::{
     Cause, Connection, Dropped, Initiator, SendStatus, State,
     backlog::{Content, Offer, Place, Sum},
     closing::{Input, Output},
+    flags::Flag,
 };
 use crate::{
     error::SendError,
@@ -57,7 +58,7 @@ impl Connection {
                 SlowConsumer::Close(code) => return Err(self.close_on_slow_consumer(code, error)),
                 SlowConsumer::DropOldest if self.make_room(&offer) => {}
                 SlowConsumer::DropNewest | SlowConsumer::DropOldest => {
-                    self.drain_owed = true;
+                    self.flags.set(Flag::DrainOwed, true);
                     self.rare.backlog_or_default().dropped.newest += 1;
                     return Ok(Some(SendStatus::Dropped));
                 }
@@ -82,7 +83,7 @@ impl Connection {
             None => backlog.push(content, size, droppable),
         }
         self.count_waiting();
-        self.drain_owed = true;
+        self.flags.set(Flag::DrainOwed, true);
         Ok(Some(SendStatus::Backpressure))
     }
 
@@ -134,7 +135,7 @@ impl Connection {
         if self.keeps_up() || !self.is_crowded() {
             return SendStatus::Queued;
         }
-        self.drain_owed = true;
+        self.flags.set(Flag::DrainOwed, true);
         SendStatus::Backpressure
     }
 
@@ -142,7 +143,7 @@ impl Connection {
     pub(super) fn drain_is_due(&self) -> bool {
         let low = self.config.low_water_mark();
         let few = self.few_messages();
-        self.drain_owed
+        self.flags.has(Flag::DrainOwed)
             && self.state == State::Open
             && self.waiting() <= low
             && (self.messages_at_most() <= few || self.messages() <= few)
@@ -229,14 +230,14 @@ impl Connection {
     }
 
     fn refuse(&mut self, error: SendError) -> SendError {
-        self.drain_owed = true;
+        self.flags.set(Flag::DrainOwed, true);
         error
     }
 
     fn close_on_slow_consumer(&mut self, code: CloseCode, error: SendError) -> SendError {
         if self.step(Input::LocalClose) == Output::SendClose {
             // The peer's answer has to be read.
-            self.paused = false;
+            self.flags.set(Flag::Paused, false);
             self.ending().cause.get_or_insert(Cause::SlowConsumer);
             self.queue_close(CloseFrame::new(code, "slow consumer"), Initiator::Local);
             self.rare.backlog_or_default().closes = true;
