@@ -199,13 +199,13 @@ fn a_read_with_many_messages_and_half_of_the_next_allocates_nothing() {
 }
 
 #[test]
-fn statistics_cost_one_allocation_for_each_connection_and_none_for_each_message() {
+fn statistics_cost_two_allocations_for_each_connection_and_none_for_each_message() {
     let role = Role::Server;
     let [without, with] = [false, true].map(|on| std::sync::Arc::new(common::config(|config| config.statistics(on))));
     let new = |config: &std::sync::Arc<Config>| common::connection(role, config.clone(), common::start());
     let [mut off, mut on] = [None, None];
     assert_eq!(allocations(|| off = Some(new(&without))), 0);
-    assert_eq!(allocations(|| on = Some(new(&with))), 1);
+    assert_eq!(allocations(|| on = Some(new(&with))), 2);
     assert!(off.is_some_and(|connection| connection.stats().is_none()));
     let mut connection = on.unwrap();
     let bytes = message(role.peer(), Kind::Text, 1_000, 3);

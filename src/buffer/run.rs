@@ -11,7 +11,51 @@ pub(super) enum Run {
     /// matter.
     Lent { storage: Vec<u8>, sent: u32, base: u32, counted: u32 },
     /// One unit, which is counted.
-    Shared { head: [u8; MAX_HEAD], head_len: u8, head_sent: u8, started: bool, payload: Bytes },
+    Shared { head: Head, payload: Bytes },
+}
+
+/// What stands before a shared payload. In 15 bytes, for every connection has a run.
+#[derive(Debug)]
+pub(super) struct Head {
+    bytes: [u8; MAX_HEAD],
+    /// The lower half: how many they are. The upper half: how many of them have left, or 1 where there are none and the
+    /// payload has begun to leave.
+    counts: u8,
+}
+
+impl Head {
+    #[inline]
+    fn new(head: &[u8]) -> Self {
+        let head = &head[..head.len().min(MAX_HEAD)];
+        let mut bytes = [0; MAX_HEAD];
+        bytes[..head.len()].copy_from_slice(head);
+        Self { bytes, counts: head.len() as u8 }
+    }
+
+    fn is_started(&self) -> bool {
+        self.counts >> 4 > 0
+    }
+
+    #[inline]
+    fn remaining(&self) -> usize {
+        usize::from((self.counts & 0xF).saturating_sub(self.counts >> 4))
+    }
+
+    #[inline]
+    fn unsent(&self) -> &[u8] {
+        self.bytes[..usize::from(self.counts & 0xF)].get(usize::from(self.counts >> 4)..).unwrap_or_default()
+    }
+
+    /// `n` bytes of the unit have left. Answers how many of them are the head's.
+    #[inline]
+    fn advance(&mut self, n: usize) -> usize {
+        let here = n.min(self.remaining());
+        self.counts += (here as u8) << 4;
+        if n > 0 && !self.is_started() {
+            self.counts |= 1 << 4;
+        }
+        here
+    }
 }
 
 impl Default for Run {
@@ -28,18 +72,14 @@ impl Run {
 
     #[inline]
     pub(super) fn shared(head: &[u8], payload: Bytes) -> Self {
-        let head = &head[..head.len().min(MAX_HEAD)];
-        let mut inline = [0; MAX_HEAD];
-        inline[..head.len()].copy_from_slice(head);
-        let head_len = head.len() as u8;
-        Run::Shared { head: inline, head_len, head_sent: 0, started: false, payload }
+        Run::Shared { head: Head::new(head), payload }
     }
 
     #[inline]
     pub(super) fn remaining(&self) -> usize {
         match self {
             Run::Lent { storage, sent, .. } => storage.len() - *sent as usize,
-            Run::Shared { head_len, head_sent, payload, .. } => (head_len - head_sent) as usize + payload.len(),
+            Run::Shared { head, payload } => head.remaining() + payload.len(),
         }
     }
 
@@ -57,12 +97,7 @@ impl Run {
                     }
                 }
             }
-            Run::Shared { head_len, head_sent, started, payload, .. } => {
-                *started |= n > 0;
-                let of_head = n.min((*head_len - *head_sent) as usize);
-                *head_sent += of_head as u8;
-                payload.advance(n - of_head);
-            }
+            Run::Shared { head, payload } => payload.advance(n - head.advance(n)),
         }
     }
 
@@ -90,7 +125,7 @@ impl Run {
                 }
                 boundary.min(storage.len()) - sent
             }
-            Run::Shared { started: true, .. } => self.remaining(),
+            Run::Shared { head, .. } if head.is_started() => self.remaining(),
             Run::Shared { .. } => 0,
         }
     }
@@ -142,9 +177,7 @@ impl Run {
     pub(super) fn slices(&self) -> [&[u8]; 2] {
         match self {
             Run::Lent { storage, sent, .. } => [&storage[*sent as usize..], &[]],
-            Run::Shared { head, head_len, head_sent, payload, .. } => {
-                [&head[*head_sent as usize..*head_len as usize], payload]
-            }
+            Run::Shared { head, payload } => [head.unsent(), payload],
         }
     }
 }

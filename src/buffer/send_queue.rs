@@ -23,22 +23,27 @@ const MAX_URGENT: usize = 8;
 /// [`Buf::advance`] by what the transport took.
 #[derive(Debug, Default)]
 pub struct SendQueue {
+    /// Bytes that wait, here and in `rest`.
     len: usize,
     front: Run,
     /// Boxed, for it is rare: an idle connection pays for a pointer.
     rest: Option<Box<Rest>>,
-    urgent: Option<Box<Urgent>>,
-    blocked: bool,
     /// Counts, modulo 2^32, the bytes that the transport took: a sign of life of a peer that is not read from.
     taken: u32,
+    blocked: bool,
 }
 
-/// The runs behind the first.
+/// Every connection has one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<SendQueue>() <= 72);
+
+/// The runs behind the first, and what overtakes.
 #[derive(Debug, Default)]
 struct Rest {
     runs: VecDeque<Run>,
     /// The counted units in them.
     counted: usize,
+    urgent: Option<Urgent>,
 }
 
 /// Units that overtake: they leave `after` more bytes of the queue.
@@ -61,13 +66,13 @@ impl SendQueue {
     /// Bytes that wait, those that overtake included.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len + self.urgent.as_ref().map_or(0, |urgent| urgent.bytes.len() - urgent.sent)
+        self.len
     }
 
     /// True when nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// True from a write that was not taken whole until the queue is empty again.
@@ -139,13 +144,13 @@ impl SendQueue {
     /// bytes. Once more than a few wait, a unit that `coalesces` takes the place of the last one, if that does too and
     /// has not been started.
     pub(crate) fn overtake(&mut self, unit: &[u8], coalesces: bool, length_of: fn(&[u8]) -> usize) {
-        if self.urgent.is_none() {
+        let urgent = self.rest.get_or_insert_default().urgent.get_or_insert_with(|| {
             let after = self.front.started_remains(length_of);
-            self.urgent = Some(Box::new(Urgent { after, ..Urgent::default() }));
-        }
-        let Some(urgent) = &mut self.urgent else { return };
+            Urgent { after, ..Urgent::default() }
+        });
         let replaces = coalesces && urgent.last_coalesces && urgent.units >= MAX_URGENT;
         if replaces && urgent.last >= urgent.sent {
+            self.len -= urgent.bytes.len() - urgent.last;
             urgent.bytes.truncate(urgent.last);
             urgent.units -= 1;
         }
@@ -153,6 +158,7 @@ impl SendQueue {
         urgent.last_coalesces = coalesces;
         urgent.units += 1;
         urgent.bytes.extend_from_slice(unit);
+        self.len += unit.len();
     }
 
     /// All that waits now is one unit: bytes without the boundaries that `overtake` looks for.
@@ -198,7 +204,7 @@ impl SendQueue {
     /// Does the queue lack storage for small units?
     #[inline]
     pub(crate) fn wants_storage(&self) -> bool {
-        self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
+        self.is_empty() && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
     }
 
     /// Lends storage for small units to a queue that lacks it.
@@ -217,7 +223,6 @@ impl SendQueue {
             return None;
         }
         self.rest = None;
-        self.urgent = None;
         match std::mem::take(&mut self.front) {
             Run::Lent { storage, .. } if storage.capacity() > 0 => Some(storage),
             _ => None,
@@ -251,9 +256,21 @@ impl SendQueue {
         }
     }
 
+    fn urgent(&self) -> Option<&Urgent> {
+        self.rest.as_ref()?.urgent.as_ref()
+    }
+
+    /// All of them have left. What is still needed stays, with its storage.
+    #[cold]
+    fn forget_urgent(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.urgent = None;
+            self.rest.take_if(|rest| rest.runs.capacity() == 0);
+        }
+    }
+
     /// Takes `n` bytes from the runs.
     fn advance_runs(&mut self, mut n: usize) {
-        self.len -= n;
         loop {
             let here = n.min(self.front.remaining());
             self.front.advance(here);
@@ -331,7 +348,7 @@ impl Buf for SendQueue {
         self.chunks_vectored(&mut first);
         // `IoSlice` borrows what it was made of only for as long as itself; find the same bytes again.
         let length = first[0].len();
-        if let Some(urgent) = self.urgent.as_ref().filter(|urgent| urgent.after == 0) {
+        if let Some(urgent) = self.urgent().filter(|urgent| urgent.after == 0) {
             return &urgent.bytes[urgent.sent..];
         }
         let [head, payload] = self.front.slices();
@@ -340,7 +357,7 @@ impl Buf for SendQueue {
     }
 
     fn chunks_vectored<'s>(&'s self, slices: &mut [IoSlice<'s>]) -> usize {
-        let urgent = self.urgent.as_ref().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
+        let urgent = self.urgent().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
         let mut gather = Gather { slices, count: 0, urgent };
         for run in std::iter::once(&self.front).chain(self.rest.iter().flat_map(|rest| rest.runs.iter())) {
             if gather.count == gather.slices.len() {
@@ -358,16 +375,17 @@ impl Buf for SendQueue {
 
     /// `n` bytes were sent. More than there are counts as all of them.
     fn advance(&mut self, n: usize) {
-        let mut n = n.min(self.len());
+        let mut n = n.min(self.len);
+        self.len -= n;
         self.taken = self.taken.wrapping_add(n as u32);
-        if let Some(urgent) = &mut self.urgent {
+        if let Some(urgent) = self.rest.as_mut().and_then(|rest| rest.urgent.as_mut()) {
             let before = n.min(urgent.after);
             let of_urgent = (n - before).min(urgent.bytes.len() - urgent.sent);
             urgent.after -= before;
             urgent.sent += of_urgent;
             n -= of_urgent;
             if urgent.sent == urgent.bytes.len() {
-                self.urgent = None;
+                self.forget_urgent();
             }
         }
         self.advance_runs(n);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::Connection;
+use super::{Connection, flags::Flag};
 
 impl Connection {
     /// An event is about to be handed out: what is queued from here on answers it.
@@ -41,15 +41,17 @@ impl Connection {
     /// would wait for each other for ever.
     pub(super) fn withholds(&mut self) -> bool {
         self.look_at_sent();
-        self.withheld = self.is_withheld();
-        self.withheld
+        let withheld = self.is_withheld();
+        self.flags.set(Flag::Withheld, withheld);
+        withheld
     }
 
     pub(super) fn is_withheld(&self) -> bool {
         let taken = self.queue.progress();
         let answers = self.answers.map(|answers| answers.bytes.min(answers.ahead(taken)) as usize);
         let answers = self.waiting().min(answers[0] + answers[1]);
-        let mark = if self.withheld { self.config.low_water_mark() } else { self.config.high_water_mark() };
+        let mark =
+            if self.flags.has(Flag::Withheld) { self.config.low_water_mark() } else { self.config.high_water_mark() };
         // Small answers reach the limit of messages first. What else waits is not the peer's doing.
         answers > mark || (answers > self.waiting() / 2 && self.is_long())
     }
@@ -57,14 +59,12 @@ impl Connection {
     /// So little waits to be sent that it cannot hold back what is read: no more than the high-water mark, and few messages.
     #[inline]
     pub(super) fn has_little_to_say(&self) -> bool {
-        self.backlog.is_none()
-            && self.queue.len() <= self.config.high_water_mark()
-            && self.queue.counted_at_most() <= self.few_messages()
+        self.queue.len() <= self.config.high_water_mark() && self.queue.counted_at_most() <= self.few_messages()
     }
 
     /// More messages wait than half of those that may, and down to a quarter.
     fn is_long(&self) -> bool {
-        let most = if self.withheld { self.few_messages() } else { self.many_messages() };
+        let most = if self.flags.has(Flag::Withheld) { self.few_messages() } else { self.many_messages() };
         self.messages_at_most() > most && self.messages() > most
     }
 

@@ -1,6 +1,10 @@
 //! Every limit and its default.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 #[cfg(feature = "deflate")]
 use super::PermessageDeflate;
@@ -8,7 +12,7 @@ use super::SlowConsumer;
 use crate::{error::ConfigError, http, message::decoder};
 
 /// The longest time that can be configured: timers count milliseconds in 32 bits.
-const MAX_TIME: Duration = Duration::from_secs(24 * 24 * 3600);
+pub(super) const MAX_TIME: Duration = Duration::from_secs(24 * 24 * 3600);
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $valid:expr, $reason:literal;)*) => {
@@ -26,15 +30,28 @@ macro_rules! settings {
         /// assert_eq!(config.max_message_size(), 1 << 20);
         /// # Ok::<(), wireroom::ConfigError>(())
         /// ```
-        #[derive(Clone, Debug)]
+        #[derive(Clone)]
         pub struct Config {
             $($(#[$doc])* $name: $type,)*
+            /// A time from which the timers of all its connections count.
+            epoch: OnceLock<Instant>,
+        }
+
+        #[allow(unused_doc_comments)] // the attributes are there for their `cfg`
+        impl fmt::Debug for Config {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut settings = f.debug_struct("Config");
+                $($(#[$doc])* {
+                    settings.field(stringify!($name), &self.$name);
+                })*
+                settings.finish()
+            }
         }
 
         #[allow(unused_doc_comments)] // the attributes are there for their `cfg`
         impl Default for Config {
             fn default() -> Self {
-                Self { $($(#[$doc])* $name: $default,)* }
+                Self { $($(#[$doc])* $name: $default,)* epoch: OnceLock::new() }
             }
         }
 
@@ -152,6 +169,16 @@ impl Config {
     /// Starts from the defaults.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
+    }
+
+    /// The time from which timers count: the first that is asked with.
+    #[inline]
+    pub(super) fn epoch(&self, now: Instant) -> Instant {
+        *self.epoch.get_or_init(|| now)
+    }
+
+    pub(super) fn known_epoch(&self) -> Option<Instant> {
+        self.epoch.get().copied()
     }
 
     /// The limits for the handshakes of [`crate::handshake`], which know no `Config`.

@@ -5,6 +5,8 @@ use std::time::Instant;
 use super::{
     Config, Connection, SendStatus,
     backlog::Offer,
+    flags::Flag,
+    rare::Parts,
     writer::{MessageWriter, Writing},
 };
 use crate::{
@@ -23,6 +25,8 @@ pub(super) struct Deflate {
     params: DeflateParams,
     pub(super) inflation: Inflation,
     pub(super) deflation: Deflation,
+    /// The compressor has to be looked at.
+    look: Option<Instant>,
 }
 
 impl Deflate {
@@ -35,7 +39,7 @@ impl Deflate {
         let settings = config.permessage_deflate().unwrap_or_default();
         let inflation = Inflation::new(peer_takeover);
         let deflation = Deflation::new(bits, settings.level, takeover, settings.threshold);
-        Some(Box::new(Self { params, inflation, deflation }))
+        Some(Box::new(Self { params, inflation, deflation, look: None }))
     }
 }
 
@@ -43,7 +47,7 @@ impl Connection {
     /// The extensions that were agreed on.
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn extensions(&self) -> Extensions {
-        match &self.deflate {
+        match self.rare.deflate() {
             Some(deflate) => Extensions::none().with_deflate(deflate.params),
             None => Extensions::none(),
         }
@@ -53,7 +57,7 @@ impl Connection {
     /// from its first compressed message on. An event loop does it by itself.
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn set_deflate_pool(&mut self, pool: &DeflatePool) {
-        if let Some(deflate) = &mut self.deflate {
+        if let Some(deflate) = self.rare.deflate_mut() {
             deflate.inflation.set_pool(pool);
             deflate.deflation.set_pool(pool);
         }
@@ -88,7 +92,7 @@ impl Connection {
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> Result<MessageWriter<'_>, SendError> {
         let _ = self.writer(kind)?;
-        if let Some(writing) = self.writing.as_mut().filter(|writing| !writing.begun) {
+        if let Some(writing) = self.writing.as_mut().filter(|_| !self.flags.has(Flag::Begun)) {
             writing.compression = if compression == Compression::Auto { Compression::Always } else { compression };
         }
         self.writer(kind)
@@ -96,7 +100,8 @@ impl Connection {
 
     /// Queues a fragment compressed. False: it is to be sent as it is.
     pub(super) fn append_compressed_fragment(&mut self, writing: &mut Writing, payload: &[u8], fin: bool) -> bool {
-        let (opcode, fragment) = match (writing.begun, fin) {
+        let begun = self.flags.has(Flag::Begun);
+        let (opcode, fragment) = match (begun, fin) {
             (false, false) => (writing.kind.opcode(), Fragment::First),
             (true, false) => (Opcode::Continuation, Fragment::Middle),
             (true, true) => (Opcode::Continuation, Fragment::End),
@@ -107,7 +112,7 @@ impl Connection {
             return false;
         }
         let compressed = self.append_compressed(opcode, payload, fragment);
-        if !compressed && writing.begun {
+        if !compressed && begun {
             // A compressor does not fail once it has begun. If it did, this message could not be ended.
             self.abort();
         }
@@ -119,12 +124,11 @@ impl Connection {
 
     /// Queues `payload` compressed. False: it is to be sent as it is, and nothing was queued.
     pub(super) fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], fragment: Fragment) -> bool {
-        let Some(deflate) = &mut self.deflate else { return false };
+        let Some(Parts { deflate: Some(deflate), keys, watch, .. }) = self.rare.parts() else { return false };
         let deflation = &mut deflate.deflation;
         let fin = matches!(fragment, Fragment::Whole | Fragment::End);
-        let mask = self.keys.as_mut().map(|keys| (keys.0)());
+        let mask = keys.as_mut().map(|keys| (keys.0)());
         let header = FrameHeader { fin, rsv: 0, opcode, mask, payload_length: 0 };
-        let watch = &mut self.watch;
         let mut compressed = Compressed::No;
         self.queue.append_with(FrameHeader::MAX + Deflation::room(payload.len()), |out| {
             compressed = deflation.append_frame(header, payload, fragment, out, |header, payload| {
@@ -133,9 +137,7 @@ impl Connection {
                 }
             });
         });
-        if deflation.has_compressor() {
-            self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
-        }
+        self.watch_compressor();
         let compressed = compressed == Compressed::Yes;
         if compressed {
             self.count_frame(opcode, fin);
@@ -153,11 +155,11 @@ impl Connection {
 
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn has_compressor(&self) -> bool {
-        self.deflate.as_ref().is_some_and(|deflate| deflate.deflation.has_compressor())
+        self.rare.deflate().is_some_and(|deflate| deflate.deflation.has_compressor())
     }
 
     pub(super) fn compresses(&self, length: usize, compression: Compression) -> bool {
-        self.deflate.as_ref().is_some_and(|deflate| deflate.deflation.wants(length, compression))
+        self.rare.deflate().is_some_and(|deflate| deflate.deflation.wants(length, compression))
     }
 
     /// Queues the compressed form of a prepared message, which all connections with a window of the same size share.
@@ -166,22 +168,39 @@ impl Connection {
         if !self.compresses(message.payload().len(), message.compression()) {
             return false;
         }
-        let Some(deflate) = &mut self.deflate else { return false };
+        let Some(deflate) = self.rare.deflate_mut() else { return false };
         let deflation = &mut deflate.deflation;
         let Some(compressed) = message.compressed(deflation) else { return false };
         deflation.reset_next();
-        if deflation.has_compressor() {
-            self.timers.watch_compressor(self.config.permessage_deflate().unwrap_or_default().release_after);
-        }
+        self.watch_compressor();
         self.append_encoded(message.kind().opcode(), 0x4, compressed);
         true
     }
 
-    /// The compressor is given up if it has been idle since the last look.
+    /// If there is a compressor, it is to be given up when it has not been used for some time. A send does not tell when it
+    /// is: the first look may come early, and then only notes that it was.
+    fn watch_compressor(&mut self) {
+        let Some(deflate) = self.rare.deflate_mut() else { return };
+        if deflate.deflation.has_compressor() && deflate.look.is_none() {
+            let time = self.config.permessage_deflate().unwrap_or_default().release_after;
+            let heard = self.timers.last_heard(&self.config);
+            deflate.look = heard.zip(time).and_then(|(heard, time)| heard.checked_add(time));
+        }
+    }
+
+    /// When to look at the compressor; once the connection closes it has none.
+    pub(super) fn compressor_deadline(&self) -> Option<Instant> {
+        self.rare.deflate().and_then(|deflate| deflate.look).filter(|_| !self.timers.is_closing())
+    }
+
+    /// The compressor is given up if it is time to look and it has been idle since the last look.
     pub(super) fn look_at_compressor(&mut self, now: Instant) {
-        let Some(deflate) = &mut self.deflate else { return };
+        if self.compressor_deadline().is_none_or(|at| now < at) {
+            return;
+        }
+        let Some(deflate) = self.rare.deflate_mut() else { return };
         let time = self.config.permessage_deflate().unwrap_or_default().release_after;
         let released = deflate.deflation.release_if_idle();
-        self.timers.watch_compressor_again(time.filter(|_| !released), now);
+        deflate.look = time.filter(|_| !released).and_then(|time| now.checked_add(time));
     }
 }

@@ -1,6 +1,6 @@
 //! What a driver asks a connection, and does: bytes out, and when to call again.
 
-use super::{Connection, closing::State};
+use super::{Connection, closing::State, flags::Flag};
 use crate::{buffer::SendQueue, http::Transport};
 
 impl Connection {
@@ -28,34 +28,36 @@ impl Connection {
     /// Does the connection want bytes from the stream?
     pub fn wants_read(&self) -> bool {
         match self.state {
-            State::Open | State::AwaitingClose => !self.eof && !self.paused && !self.is_withheld(),
-            State::Flushing | State::AwaitingEof => !self.eof,
+            State::Open | State::AwaitingClose => {
+                !self.flags.has(Flag::Eof) && !self.flags.has(Flag::Paused) && !self.is_withheld()
+            }
+            State::Flushing | State::AwaitingEof => !self.flags.has(Flag::Eof),
             State::Closed => false,
         }
     }
 
     /// Does anything wait to be sent?
     pub fn wants_write(&self) -> bool {
-        !self.queue.is_empty() || self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty())
+        !self.queue.is_empty() || self.rare.backlog().is_some_and(|backlog| !backlog.is_empty())
     }
 
     /// Would [`Connection::poll_event`] have something to do without new bytes?
     pub fn wants_poll(&self) -> bool {
         let flushed = self.state == State::Flushing && self.queue.is_empty();
         let ended = matches!(self.state, State::AwaitingEof | State::Closed)
-            && !self.ending.as_ref().is_some_and(|ending| ending.reported);
-        let reading = matches!(self.state, State::Open | State::AwaitingClose) && !self.paused;
-        let released = reading && self.withheld && !self.is_withheld();
-        let told = !self.backlog.as_ref().is_some_and(|backlog| backlog.has_news());
-        !self.opened || !told || flushed || ended || released || self.drain_is_due()
+            && !self.rare.ending().is_some_and(|ending| ending.reported);
+        let reading = matches!(self.state, State::Open | State::AwaitingClose) && !self.flags.has(Flag::Paused);
+        let released = reading && self.flags.has(Flag::Withheld) && !self.is_withheld();
+        let told = !self.rare.backlog().is_some_and(|backlog| backlog.has_news());
+        !self.flags.has(Flag::Opened) || !told || flushed || ended || released || self.drain_is_due()
     }
 
     /// What the driver has to do with its stream.
     pub fn transport(&self) -> Transport {
         match self.state {
             State::Closed => Transport::Close,
-            State::AwaitingEof if self.keys.is_none() => Transport::ShutdownWrite,
-            State::Flushing if self.queue.is_empty() && self.keys.is_none() => Transport::ShutdownWrite,
+            State::AwaitingEof if !self.rare.is_client() => Transport::ShutdownWrite,
+            State::Flushing if self.queue.is_empty() && !self.rare.is_client() => Transport::ShutdownWrite,
             _ => Transport::Open,
         }
     }

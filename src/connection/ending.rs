@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Cause, Closed, Connection, Initiator,
     closing::{Input, Output, State},
+    flags::Flag,
 };
 use crate::{
     error::ProtocolError,
@@ -27,7 +28,7 @@ impl Connection {
     pub(super) fn close_with(&mut self, frame: CloseFrame, now: Instant) {
         if self.step(Input::LocalClose) == Output::SendClose {
             // The peer's answer has to be read.
-            self.paused = false;
+            self.flags.set(Flag::Paused, false);
             self.timers.begin_close(now, &self.config);
             self.queue_close(frame, Initiator::Local);
         }
@@ -51,7 +52,7 @@ impl Connection {
     /// close the underlying TCP connection. The server MUST close the underlying TCP connection immediately".
     #[cfg(feature = "net")]
     pub(crate) fn has_both_closes(&self) -> bool {
-        self.state == State::AwaitingEof && self.ending.as_ref().is_some_and(|ending| ending.both && ending.reported)
+        self.state == State::AwaitingEof && self.rare.ending().is_some_and(|ending| ending.both && ending.reported)
     }
 
     /// 7.1.7: fail the connection.
@@ -101,7 +102,7 @@ impl Connection {
         if self.queue.is_empty() {
             self.step(Input::Flushed);
             // The peer's end was told already: there is nothing to linger for.
-            if self.eof && self.state == State::AwaitingEof {
+            if self.flags.has(Flag::Eof) && self.state == State::AwaitingEof {
                 self.step(Input::EndOfStream);
             }
         }
@@ -114,7 +115,7 @@ impl Connection {
         self.append_frame(Opcode::Close, &payload[..length]);
         // 5.5.1: "The application MUST NOT send any more data frames": nothing is compressed any more.
         #[cfg(feature = "deflate")]
-        if let Some(deflate) = &mut self.deflate {
+        if let Some(deflate) = self.rare.deflate_mut() {
             deflate.deflation.release();
         }
         let ending = self.ending();
@@ -123,7 +124,7 @@ impl Connection {
     }
 
     pub(super) fn ending(&mut self) -> &mut Ending {
-        self.ending.get_or_insert_default()
+        self.rare.ending_or_default()
     }
 
     /// The last event, once, when our Close has left or can no longer leave.

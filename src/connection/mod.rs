@@ -39,9 +39,11 @@ mod deflate;
 mod driving;
 mod ending;
 mod event;
+mod flags;
 mod masking_keys;
 #[cfg(feature = "deflate")]
 mod permessage_deflate;
+mod rare;
 mod receive;
 mod send;
 mod slow_consumer;
@@ -52,13 +54,12 @@ mod writer;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 
-use backlog::Backlog;
 use backpressure::Answers;
 use closing::{Input, Output, State};
-use ending::Ending;
+use flags::{Flag, Flags};
+use rare::{Parts, Rare};
 use stats::Counting;
 use timers::{Due, Timers};
-use watch::Watch;
 use writer::Writing;
 
 pub use crate::{http::Transport, message::SlowConsumer};
@@ -87,55 +88,35 @@ use crate::{
 #[derive(Debug)]
 pub struct Connection {
     config: Arc<Config>,
-    /// A client has masking keys.
-    keys: Option<Box<MaskingKeys>>,
+    rare: Rare,
     queue: SendQueue,
     decoder: Decoder,
     timers: Timers,
     state: State,
-    /// `Event::Open` was handed out.
-    opened: bool,
-    /// The caller wants no more messages for now.
-    paused: bool,
-    /// Too many answers wait to be sent: nothing more is read from this peer.
-    withheld: bool,
+    flags: Flags,
     /// Waiting bytes that were queued in answer to the peer, by the handling of its events: older ones, newer ones.
     answers: [Answers; 2],
     /// What waited when the last event was handed out.
     before: Option<NonZeroU32>,
-    /// The keepalive's Ping was queued while output was blocked, and nothing has left since.
-    ping_waits: bool,
-    /// A control frame waits in line: the next one must not overtake it.
-    control_waits: bool,
-    /// A send answered with backpressure: `Event::Drain` is owed.
-    drain_owed: bool,
-    /// The stream has ended.
-    eof: bool,
     /// A message is being sent in fragments.
     writing: Option<Writing>,
-    /// Rare, so it costs a connection without one a single word.
-    #[allow(clippy::box_collection)]
-    subprotocol: Option<Box<String>>,
-    ending: Option<Box<Ending>>,
-    /// What waits apart for a slow peer, and what was dropped of it.
-    backlog: Option<Box<Backlog>>,
-    watch: Option<Box<Watch>>,
-    counting: Option<Box<Counting>>,
-    #[cfg(feature = "deflate")]
-    deflate: Option<Box<deflate::Deflate>>,
 }
+
+/// A server may have a hundred thousand of them, of which most are at rest. What few need is for [`Rare`].
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Connection>() <= 168);
 
 impl Connection {
     /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
     pub fn server(accepted: Accepted, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let subprotocol = accepted.subprotocol().map(String::from);
+        let subprotocol = accepted.subprotocol().map(Box::from);
         let (queue, extensions) = accepted.into_queue();
         Self::new(None, queue, subprotocol, extensions, config.into(), now)
     }
 
     /// The client's end of a connection whose opening handshake is complete.
     pub fn client(established: Established, keys: MaskingKeys, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let subprotocol = established.subprotocol().map(String::from);
+        let subprotocol = established.subprotocol().map(Box::from);
         let (queue, extensions) = established.into_queue();
         Self::new(Some(Box::new(keys)), queue, subprotocol, extensions, config.into(), now)
     }
@@ -143,47 +124,42 @@ impl Connection {
     fn new(
         keys: Option<Box<MaskingKeys>>,
         mut queue: SendQueue,
-        subprotocol: Option<String>,
+        subprotocol: Option<Box<str>>,
         extensions: Extensions,
         config: Arc<Config>,
         now: Instant,
     ) -> Self {
         queue.seal();
-        let control_waits = !queue.is_empty();
+        let mut flags = Flags::default();
+        // Nothing overtakes what was queued before the connection was open.
+        flags.set(Flag::ControlWaits, !queue.is_empty());
         let counting = config.statistics().then(|| Counting::new(&queue));
         #[cfg(not(feature = "deflate"))]
         let _ = extensions; // nobody could speak them
         Self {
             queue,
             decoder: Decoder::new(keys.is_none(), config.streaming()),
-            #[cfg(feature = "deflate")]
-            deflate: deflate::Deflate::new(extensions, keys.is_some(), &config),
-            keys,
-            timers: Timers::new(now),
+            rare: Rare::new(Parts {
+                #[cfg(feature = "deflate")]
+                deflate: deflate::Deflate::new(extensions, keys.is_some(), &config),
+                keys,
+                subprotocol,
+                counting,
+                ..Parts::default()
+            }),
+            timers: Timers::new(now, &config),
             state: State::Open,
-            opened: false,
-            paused: false,
-            withheld: false,
+            flags,
             answers: Default::default(),
             before: None,
-            // Nothing overtakes what was queued before the connection was open.
-            ping_waits: false,
-            control_waits,
-            drain_owed: false,
-            eof: false,
             writing: None,
-            subprotocol: subprotocol.map(Box::new),
-            ending: None,
-            backlog: None,
-            watch: None,
-            counting,
             config,
         }
     }
 
     /// The stream has ended: what came before it is still delivered, then [`Event::Closed`] follows.
     pub fn handle_eof(&mut self) {
-        self.eof = true;
+        self.flags.set(Flag::Eof, true);
         match self.state {
             State::Open | State::AwaitingClose => {}
             // What was accepted, and our Close, still leave: the peer may have closed its side only.
@@ -201,14 +177,15 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.begin_late_close(now);
         self.note_progress(now);
-        match self.timers.expire(&self.config, !self.paused, now) {
-            None => {}
+        match self.timers.expire(&self.config, !self.flags.has(Flag::Paused), now) {
+            None => {
+                #[cfg(feature = "deflate")]
+                self.look_at_compressor(now);
+            }
             Some(Due::Ping) => {
-                self.ping_waits = self.queue.is_blocked();
+                self.flags.set(Flag::PingWaits, self.queue.is_blocked());
                 self.keepalive_ping(now);
             }
-            #[cfg(feature = "deflate")]
-            Some(Due::Compressor) => self.look_at_compressor(now),
             Some(Due::Idle) => self.close(CloseCode::GOING_AWAY, "idle", now),
             Some(Due::DeadPeer) => {
                 let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, "keepalive timeout");
@@ -226,8 +203,11 @@ impl Connection {
     /// a peer that died in between is given up one `Config::keepalive_interval` later.
     pub(crate) fn note_progress(&mut self, now: Instant) {
         // A Ping that waited may have left with all the rest: output is no longer blocked, and the peer's time begins now.
-        if self.withheld || self.queue.is_blocked() || self.ping_waits {
-            self.ping_waits &= !self.timers.note_progress(self.queue.progress(), self.withheld, now);
+        let withheld = self.flags.has(Flag::Withheld);
+        if (withheld || self.queue.is_blocked() || self.flags.has(Flag::PingWaits))
+            && self.timers.note_progress(self.queue.progress(), withheld, now, &self.config)
+        {
+            self.flags.set(Flag::PingWaits, false);
         }
     }
 
@@ -237,8 +217,13 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Closed => None,
-            _ if self.closes_late() => Some(self.timers.at_once()),
-            _ => self.timers.deadline(&self.config, !self.paused),
+            _ if self.closes_late() => self.timers.last_heard(&self.config),
+            _ => {
+                let deadline = self.timers.deadline(&self.config, !self.flags.has(Flag::Paused));
+                #[cfg(feature = "deflate")]
+                let deadline = deadline.into_iter().chain(self.compressor_deadline()).min();
+                deadline
+            }
         }
     }
 
@@ -263,13 +248,13 @@ impl Connection {
     /// Hands out no more messages until [`Connection::resume`]. The keepalive deadline is suspended with it: a peer
     /// that is not listened to cannot show that it lives. [`Connection::close`] ends the pause.
     pub fn pause(&mut self) {
-        self.paused = true;
+        self.flags.set(Flag::Paused, true);
     }
 
     /// Takes [`Connection::pause`] back; call [`Connection::poll_event`] then, for what has come in may be whole.
     pub fn resume(&mut self, now: Instant) {
-        if std::mem::take(&mut self.paused) {
-            self.timers.resume(now);
+        if self.flags.replace(Flag::Paused, false) {
+            self.timers.resume(now, &self.config);
         }
     }
 
@@ -286,7 +271,7 @@ impl Connection {
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref().map(String::as_str)
+        self.rare.subprotocol()
     }
 
     /// The configuration.
@@ -303,7 +288,8 @@ impl Connection {
     /// The connection has a new owner, who is told with [`Event::Open`].
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn announce(&mut self) {
-        self.opened = self.ending.as_ref().is_some_and(|ending| ending.reported);
+        let told = self.rare.ending().is_some_and(|ending| ending.reported);
+        self.flags.set(Flag::Opened, told);
     }
 
     fn check_open(&self) -> Result<(), SendError> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Connection, Event,
     closing::{Input, Output, State},
+    flags::Flag,
 };
 use crate::{
     buffer::RecvBuffer,
@@ -19,7 +20,7 @@ impl Connection {
     pub fn poll_event<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
         let arrived = rx.take_arrived();
         if arrived > 0 {
-            self.timers.heard(now);
+            self.timers.heard(now, &self.config);
             self.count_arrived(arrived);
         }
         if self.is_undisturbed() {
@@ -51,29 +52,30 @@ impl Connection {
         };
         match text {
             Some(text) => Some(Event::Message(Message::Text(text))),
-            None => {
-                self.uncount_message();
-                self.fail(ProtocolError::InvalidUtf8, now);
-                self.closed().map(Event::Closed)
-            }
+            None => self.refuse_text(now),
         }
+    }
+
+    #[cold]
+    fn refuse_text(&mut self, now: Instant) -> Option<Event<'static>> {
+        self.uncount_message();
+        self.fail(ProtocolError::InvalidUtf8, now);
+        self.closed().map(Event::Closed)
     }
 
     /// Most connections, most of the time: all that can happen is that something arrives.
     #[inline]
     fn is_undisturbed(&self) -> bool {
-        let is_plain = self.opened && self.state == State::Open && self.watch.is_none() && self.counting.is_none();
-        let is_read = !(self.paused || self.withheld || self.eof);
-        is_plain && is_read && !self.drain_owed && self.has_little_to_say()
+        self.flags.let_receive() && self.state == State::Open && self.rare.lets_receive() && self.has_little_to_say()
     }
 
     /// What `poll_event` does besides.
     fn poll_closely<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
-        if !std::mem::replace(&mut self.opened, true) {
+        if !self.flags.replace(Flag::Opened, true) {
             return Some(Event::Open);
         }
         self.count_answers();
-        if self.backlog.is_some()
+        if self.rare.backlog().is_some()
             && let Some(dropped) = self.look_at_backlog(now)
         {
             self.count_dropped(dropped);
@@ -81,7 +83,7 @@ impl Connection {
         }
         self.settle();
         if self.drain_is_due() {
-            self.drain_owed = false;
+            self.flags.set(Flag::DrainOwed, false);
             return Some(Event::Drain);
         }
         loop {
@@ -89,17 +91,20 @@ impl Connection {
                 rx.clear();
                 return self.closed().map(Event::Closed);
             }
-            if self.paused || self.withholds() {
+            if self.flags.has(Flag::Paused) || self.withholds() {
                 return None;
             }
             self.note_waiting();
-            let watcher = self.watch.as_deref_mut().map(|watch| watch as _);
+            let parts = self.rare.parts();
             #[cfg(feature = "deflate")]
-            let inflation = self.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation);
+            let (watch, inflation) = parts.map_or((None, None), |parts| {
+                (parts.watch.as_deref_mut(), parts.deflate.as_deref_mut().map(|deflate| &mut deflate.inflation))
+            });
             #[cfg(not(feature = "deflate"))]
-            let inflation = None;
+            let (watch, inflation) = (parts.and_then(|parts| parts.watch.as_deref_mut()), None);
+            let watcher = watch.map(|watch| watch as _);
             let found = self.decoder.decode(rx, &self.config.decoder_limits(), inflation, watcher);
-            if self.counting.is_some() {
+            if self.rare.counting().is_some() {
                 self.count_found(&found, rx, now);
             }
             match found {
@@ -125,7 +130,7 @@ impl Connection {
                     return Some(Event::Ping(rx.slice(payload)));
                 }
                 Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
-                Ok(None) if self.eof => self.peer_is_silent(now),
+                Ok(None) if self.flags.has(Flag::Eof) => self.peer_is_silent(now),
                 Ok(None) => {
                     self.before = None;
                     return None;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{
     Connection, MessageWriter, State,
     backlog::{Content, Offer},
+    flags::Flag,
     writer::Writing,
 };
 #[cfg(feature = "deflate")]
@@ -57,11 +58,7 @@ impl Connection {
     /// nothing was done.
     fn append_plainly(&mut self, message: Message<'_>) -> bool {
         let payload = message.as_bytes();
-        #[cfg(feature = "deflate")]
-        let may_compress = self.deflate.is_some();
-        #[cfg(not(feature = "deflate"))]
-        let may_compress = false;
-        let is_plain = self.keys.is_none() && self.watch.is_none() && self.counting.is_none() && !may_compress;
+        let is_plain = self.rare.lets_send();
         let may_send = self.state == State::Open && self.writing.is_none();
         if !is_plain || !may_send || !self.has_room_for(payload.len()) {
             return false;
@@ -139,7 +136,7 @@ impl Connection {
         if self.compresses(payload.len(), Compression::Auto) {
             return self.append_message(kind.opcode(), &payload, Compression::Auto);
         }
-        if self.keys.is_some() || payload.len() < SHARE_FROM {
+        if self.rare.is_client() || payload.len() < SHARE_FROM {
             self.append_frame(kind.opcode(), &payload);
             self.queue.count_last();
         } else {
@@ -180,10 +177,10 @@ impl Connection {
     /// Queues a frame that was encoded before, for which a client needs a new header.
     #[inline(always)]
     pub(super) fn append_encoded(&mut self, opcode: Opcode, rsv: u8, encoded: &Encoded) {
-        if self.keys.is_some() || self.watch.is_some() {
+        if self.rare.is_client() || self.rare.watch().is_some() {
             let header = FrameHeader { rsv, ..self.header(opcode, encoded.payload().len(), true) };
             self.watch_sent(&header, encoded.payload());
-            if self.keys.is_some() {
+            if self.rare.is_client() {
                 self.append_encoding(&header, encoded.payload());
                 self.queue.count_last();
                 return self.count_frame(opcode, true);
@@ -260,8 +257,8 @@ impl Connection {
         if !matches!(self.state, State::Open | State::AwaitingClose) {
             return;
         }
-        self.control_waits &= !self.queue.is_empty();
-        if self.state == State::Open && self.queue.is_blocked() && !self.control_waits {
+        self.note_empty();
+        if self.state == State::Open && self.queue.is_blocked() && !self.flags.has(Flag::ControlWaits) {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());
             let header = self.header(opcode, payload.len(), true);
             self.watch_sent(&header, payload);
@@ -269,7 +266,7 @@ impl Connection {
             self.queue.overtake(&frame, opcode == Opcode::Pong, FrameHeader::frame_length);
             self.count_frame(opcode, true);
         } else {
-            self.control_waits = true;
+            self.flags.set(Flag::ControlWaits, true);
             self.append_frame(opcode, payload);
         }
     }
@@ -291,7 +288,7 @@ impl Connection {
 
     /// 5.3: each frame of a client has a fresh masking key.
     pub(super) fn header(&mut self, opcode: Opcode, payload: usize, fin: bool) -> FrameHeader {
-        let mask = self.keys.as_mut().map(|keys| (keys.0)());
+        let mask = self.rare.next_mask();
         FrameHeader { fin, rsv: 0, opcode, mask, payload_length: payload as u64 }
     }
 
@@ -299,7 +296,9 @@ impl Connection {
     /// since.
     #[inline]
     pub(super) fn note_empty(&mut self) {
-        self.control_waits &= !self.queue.is_empty();
+        if self.queue.is_empty() {
+            self.flags.set(Flag::ControlWaits, false);
+        }
     }
 
     pub(super) fn check_message(&mut self) -> Result<(), SendError> {

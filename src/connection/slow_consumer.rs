@@ -11,6 +11,7 @@ use super::{
     Cause, Connection, Dropped, Initiator, SendStatus, State,
     backlog::{Content, Offer, Place, Sum},
     closing::{Input, Output},
+    flags::Flag,
 };
 use crate::{
     error::SendError,
@@ -32,13 +33,13 @@ impl Connection {
         let bytes = self.queue.len().saturating_add(payload).saturating_add(FrameHeader::MAX + 32 + payload / 256);
         bytes <= self.config.low_water_mark()
             && bytes < self.config.max_send_messages() as usize
-            && self.backlog.is_none()
+            && self.rare.backlog().is_none()
     }
 
     /// True while no mark and no limit is reached.
     fn keeps_up(&self) -> bool {
         let (config, bytes) = (&self.config, self.queue.len());
-        self.backlog.is_none()
+        self.rare.backlog().is_none()
             && bytes <= config.high_water_mark().min(config.max_send_buffer() - 1)
             && self.queue.counted_at_most() <= config.max_send_messages() as usize / 2
     }
@@ -57,22 +58,22 @@ impl Connection {
                 SlowConsumer::Close(code) => return Err(self.close_on_slow_consumer(code, error)),
                 SlowConsumer::DropOldest if self.make_room(&offer) => {}
                 SlowConsumer::DropNewest | SlowConsumer::DropOldest => {
-                    self.drain_owed = true;
-                    self.backlog.get_or_insert_default().dropped.newest += 1;
+                    self.flags.set(Flag::DrainOwed, true);
+                    self.rare.backlog_or_default().dropped.newest += 1;
                     return Ok(Some(SendStatus::Dropped));
                 }
             }
         }
         let droppable = policy == SlowConsumer::DropOldest;
-        let apart = self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty());
+        let apart = self.rare.backlog().is_some_and(|backlog| !backlog.is_empty());
         if !apart && !((droppable || offer.key().is_some()) && self.is_crowded()) {
             return Ok(None);
         }
         let place = self.outdated_by(&offer);
-        let mask = self.keys.as_ref().map(|_| [0; 4]);
+        let mask = self.rare.is_client().then_some([0; 4]);
         let size = offer.payload() + FrameHeader::of_message(offer.payload(), mask).encode().1;
         let content = self.content(offer);
-        let backlog = self.backlog.get_or_insert_default();
+        let backlog = self.rare.backlog_or_default();
         match place {
             Some(place) => {
                 backlog.replace(place, content, size, droppable);
@@ -82,7 +83,7 @@ impl Connection {
             None => backlog.push(content, size, droppable),
         }
         self.count_waiting();
-        self.drain_owed = true;
+        self.flags.set(Flag::DrainOwed, true);
         Ok(Some(SendStatus::Backpressure))
     }
 
@@ -94,7 +95,7 @@ impl Connection {
     /// Compressed forms cost more than a small message.
     #[cfg(feature = "deflate")]
     fn content(&self, offer: Offer<'_>) -> Content {
-        match (offer, &self.deflate) {
+        match (offer, self.rare.deflate()) {
             (Offer::Prepared(message), None) => Content::Prepared(message.plain()),
             (offer, _) => Content::from(offer),
         }
@@ -134,7 +135,7 @@ impl Connection {
         if self.keeps_up() || !self.is_crowded() {
             return SendStatus::Queued;
         }
-        self.drain_owed = true;
+        self.flags.set(Flag::DrainOwed, true);
         SendStatus::Backpressure
     }
 
@@ -142,7 +143,7 @@ impl Connection {
     pub(super) fn drain_is_due(&self) -> bool {
         let low = self.config.low_water_mark();
         let few = self.few_messages();
-        self.drain_owed
+        self.flags.has(Flag::DrainOwed)
             && self.state == State::Open
             && self.waiting() <= low
             && (self.messages_at_most() <= few || self.messages() <= few)
@@ -168,7 +169,7 @@ impl Connection {
     /// What waits apart joins the queue when little is left in it.
     #[inline]
     pub(super) fn refill(&mut self) {
-        if self.backlog.is_some() {
+        if self.rare.backlog().is_some() {
             self.refill_from_backlog();
         }
     }
@@ -176,17 +177,17 @@ impl Connection {
     #[cold]
     fn refill_from_backlog(&mut self) {
         while self.queue.len() <= self.config.low_water_mark() && !self.queue_has_more_than(self.few_messages()) {
-            let Some((content, size)) = self.backlog.as_mut().and_then(|backlog| backlog.pop()) else { break };
+            let Some((content, size)) = self.rare.backlog_mut().and_then(|backlog| backlog.pop()) else { break };
             self.frame(&content, size);
         }
-        if self.backlog.as_ref().is_some_and(|backlog| backlog.is_empty() && !backlog.has_news()) {
-            self.backlog = None;
+        if self.rare.backlog().is_some_and(|backlog| backlog.is_empty() && !backlog.has_news()) {
+            self.rare.remove_backlog();
         }
     }
 
     /// What waits apart is framed, whatever that comes to: something has to follow it that cannot wait apart.
     pub(super) fn frame_all(&mut self) {
-        while let Some((content, size)) = self.backlog.as_mut().and_then(|backlog| backlog.pop()) {
+        while let Some((content, size)) = self.rare.backlog_mut().and_then(|backlog| backlog.pop()) {
             self.frame(&content, size);
         }
     }
@@ -200,7 +201,7 @@ impl Connection {
 
     /// What waits apart is lost with its connection.
     pub(super) fn forget_backlog(&mut self) {
-        if let Some(backlog) = &mut self.backlog {
+        if let Some(backlog) = self.rare.backlog_mut() {
             backlog.forget();
         }
     }
@@ -209,7 +210,7 @@ impl Connection {
     #[cold]
     pub(super) fn look_at_backlog(&mut self, now: Instant) -> Option<Dropped> {
         self.begin_late_close(now);
-        let dropped = self.backlog.as_mut().map(|backlog| std::mem::take(&mut backlog.dropped));
+        let dropped = self.rare.backlog_mut().map(|backlog| std::mem::take(&mut backlog.dropped));
         self.refill();
         dropped.filter(|dropped| *dropped != Dropped::default())
     }
@@ -218,40 +219,40 @@ impl Connection {
     pub(super) fn begin_late_close(&mut self, now: Instant) {
         if self.closes_late() {
             self.timers.begin_close(now, &self.config);
-            if let Some(backlog) = &mut self.backlog {
+            if let Some(backlog) = self.rare.backlog_mut() {
                 backlog.closes = false;
             }
         }
     }
 
     pub(super) fn closes_late(&self) -> bool {
-        self.backlog.as_ref().is_some_and(|backlog| backlog.closes)
+        self.rare.backlog().is_some_and(|backlog| backlog.closes)
     }
 
     fn refuse(&mut self, error: SendError) -> SendError {
-        self.drain_owed = true;
+        self.flags.set(Flag::DrainOwed, true);
         error
     }
 
     fn close_on_slow_consumer(&mut self, code: CloseCode, error: SendError) -> SendError {
         if self.step(Input::LocalClose) == Output::SendClose {
             // The peer's answer has to be read.
-            self.paused = false;
+            self.flags.set(Flag::Paused, false);
             self.ending().cause.get_or_insert(Cause::SlowConsumer);
             self.queue_close(CloseFrame::new(code, "slow consumer"), Initiator::Local);
-            self.backlog.get_or_insert_default().closes = true;
+            self.rare.backlog_or_default().closes = true;
         }
         error
     }
 
     /// Drops the oldest that may go until `offer` fits. None is dropped if that would not do.
     fn make_room(&mut self, offer: &Offer<'_>) -> bool {
-        let could_go = self.backlog.as_ref().map(|backlog| backlog.could_go(self.outdated_by(offer)));
+        let could_go = self.rare.backlog().map(|backlog| backlog.could_go(self.outdated_by(offer)));
         if self.full_without(could_go.unwrap_or_default()).is_some() {
             return false;
         }
         while self.full_without(Sum::of(self.outdated_by(offer))).is_some() {
-            let Some(backlog) = &mut self.backlog else { return false };
+            let Some(backlog) = self.rare.backlog_mut() else { return false };
             let Some(size) = backlog.drop_oldest() else { return false };
             backlog.dropped.oldest += 1;
             self.line_shrank(size);
@@ -261,7 +262,7 @@ impl Connection {
 
     /// What waits apart and is replaced by `offer`.
     fn outdated_by(&self, offer: &Offer<'_>) -> Option<Place> {
-        self.backlog.as_ref()?.find(offer.key()?)
+        self.rare.backlog()?.find(offer.key()?)
     }
 
     /// The limit that is reached, were it not for `gone`.
@@ -303,12 +304,12 @@ impl Connection {
     }
 
     fn apart(&self) -> Sum {
-        self.backlog.as_ref().map_or(Sum::default(), |backlog| backlog.all())
+        self.rare.backlog().map_or(Sum::default(), |backlog| backlog.all())
     }
 
     /// Bytes that wait to be sent, apart or not.
     #[inline]
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.backlog.as_ref().map_or(0, |backlog| backlog.all().bytes)
+        self.queue.len() + self.rare.backlog().map_or(0, |backlog| backlog.all().bytes)
     }
 }

@@ -64,7 +64,7 @@ impl Sent {
     }
 }
 
-/// Boxed: a connection without it pays for a pointer.
+/// Boxed: a connection without it pays nothing.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     stats: ConnectionStats,
@@ -109,7 +109,7 @@ impl Connection {
     /// # Ok::<(), wireroom::ConfigError>(())
     /// ```
     pub fn stats(&self) -> Option<ConnectionStats> {
-        let counting = self.counting.as_ref()?;
+        let counting = self.rare.counting()?;
         let sent = self.queue.progress().wrapping_sub(counting.taken);
         Some(ConnectionStats { bytes_sent: counting.stats.bytes_sent + u64::from(sent), ..counting.stats })
     }
@@ -130,7 +130,7 @@ impl Connection {
 
     /// The keepalive's Ping. It has a payload only where somebody wants to know its round trip.
     pub(super) fn keepalive_ping(&mut self, now: Instant) {
-        if self.counting.is_none() {
+        if self.rare.counting().is_none() {
             return self.queue_control(Opcode::Ping, &[]);
         }
         let number = self.next_measure();
@@ -151,25 +151,25 @@ impl Connection {
     }
 
     fn next_measure(&self) -> u32 {
-        self.counting.as_ref().map_or(0, |counting| counting.measured.wrapping_add(1))
+        self.rare.counting().map_or(0, |counting| counting.measured.wrapping_add(1))
     }
 
     fn begin_measure(&mut self, number: u32, now: Instant) {
-        if let Some(counting) = &mut self.counting {
+        if let Some(counting) = self.rare.counting_mut() {
             (counting.measured, counting.measuring) = (number, Some((number, now)));
         }
     }
 
     /// So many bytes came in.
     pub(super) fn count_arrived(&mut self, bytes: usize) {
-        if let Some(counting) = &mut self.counting {
+        if let Some(counting) = self.rare.counting_mut() {
             counting.stats.bytes_received += bytes as u64;
         }
     }
 
     /// The message that was counted last was not one: its text is not UTF-8.
     pub(super) fn uncount_message(&mut self) {
-        if let Some(counting) = &mut self.counting {
+        if let Some(counting) = self.rare.counting_mut() {
             counting.stats.messages_received -= 1;
             counting.stats.frames_received -= 1;
         }
@@ -177,7 +177,7 @@ impl Connection {
 
     /// The decoder found something, or nothing.
     pub(super) fn count_found(&mut self, found: &Result<Option<Found>, ProtocolError>, rx: &RecvBuffer, now: Instant) {
-        let (Some(counting), Ok(Some(found))) = (&mut self.counting, found) else { return };
+        let (Some(counting), Ok(Some(found))) = (self.rare.counting_mut(), found) else { return };
         let stats = &mut counting.stats;
         match found {
             Found::Message { .. } | Found::Part { last: true, .. } => {
@@ -201,7 +201,7 @@ impl Connection {
 
     /// A frame was queued.
     pub(super) fn count_frame(&mut self, opcode: Opcode, fin: bool) {
-        let Some(Counting { stats, .. }) = self.counting.as_deref_mut() else { return };
+        let Some(Counting { stats, .. }) = self.rare.counting_mut() else { return };
         stats.frames_sent += 1;
         match opcode {
             Opcode::Ping => stats.pings_sent += 1,
@@ -215,13 +215,13 @@ impl Connection {
     /// Messages may wait apart, too.
     pub(super) fn count_waiting(&mut self) {
         let waiting = self.waiting();
-        if let Some(Counting { stats, .. }) = self.counting.as_deref_mut() {
+        if let Some(Counting { stats, .. }) = self.rare.counting_mut() {
             stats.send_buffer_high_water = stats.send_buffer_high_water.max(waiting);
         }
     }
 
     pub(super) fn count_dropped(&mut self, dropped: Dropped) {
-        if let Some(Counting { stats, .. }) = self.counting.as_deref_mut() {
+        if let Some(Counting { stats, .. }) = self.rare.counting_mut() {
             stats.dropped_newest += dropped.newest;
             stats.dropped_oldest += dropped.oldest;
             stats.replaced += dropped.replaced;
@@ -230,7 +230,7 @@ impl Connection {
 
     /// The transport may have taken bytes; before the counter of them wraps.
     pub(super) fn count_taken(&mut self) {
-        if let Some(counting) = &mut self.counting {
+        if let Some(counting) = self.rare.counting_mut() {
             let taken = self.queue.progress();
             counting.stats.bytes_sent += u64::from(taken.wrapping_sub(counting.taken));
             counting.taken = taken;

@@ -1,23 +1,30 @@
-//! Keepalive, idle and closing deadlines, in 32-bit milliseconds. The clock is the caller's.
+//! Keepalive, idle and closing deadlines, in 32-bit milliseconds. The clock is the caller's, and one time that all
+//! connections of a [`Config`] share gives those milliseconds their place in it.
 //!
 //! Nothing is rescheduled on the path of a message: an arrival writes one number down, and a deadline that comes up
 //! is held against it.
 
 use std::time::{Duration, Instant};
 
-use super::Config;
+use super::{Config, config::MAX_TIME};
 
-/// Milliseconds since [`Timers::epoch`].
+/// Milliseconds since [`Timers::base`].
 type Tick = u32;
 const NEVER: Tick = Tick::MAX;
-/// Past this the epoch moves on, so that ticks and the longest configurable time add up below `NEVER`.
+/// The base counts 2^16 ms, 66 s: 32 bits of it are 8,900 years.
+const UNIT: u32 = 16;
+/// Past this the base moves on, so that ticks and the longest configurable time add up below `NEVER`.
 const REBASE: Tick = 1 << 31;
-/// So much of the past is kept: more than the longest configurable time, so that no deadline moves with the epoch.
+/// So much of the past is kept: more than the longest configurable time, so that no deadline moves with the base.
 const KEPT: Tick = REBASE / 32 * 31;
+const _: () = assert!(REBASE as u64 + MAX_TIME.as_secs() * 1000 < NEVER as u64);
+const _: () = assert!(MAX_TIME.as_secs() * 1000 < KEPT as u64);
 
+/// Every connection has one: an `Instant` would take up 16 bytes.
 #[derive(Debug)]
 pub(super) struct Timers {
-    epoch: Instant,
+    /// Where the ticks begin, in units from [`Config::epoch`].
+    base: i32,
     /// The peer gave a sign of life.
     heard: Tick,
     /// Our unanswered Ping left.
@@ -26,9 +33,6 @@ pub(super) struct Timers {
     message: Tick,
     /// The closing handshake has to be complete.
     close: Tick,
-    /// The compressor has to be looked at.
-    #[cfg(feature = "deflate")]
-    compressor: Tick,
     /// The send queue's progress when it was last looked at.
     progress: u32,
 }
@@ -40,51 +44,62 @@ pub(super) enum Due {
     DeadPeer,
     Idle,
     Close,
-    /// Is the compressor still in use?
-    #[cfg(feature = "deflate")]
-    Compressor,
 }
 
 fn ticks(time: Duration) -> Tick {
     Tick::try_from(time.as_millis()).unwrap_or(REBASE)
 }
 
+/// Milliseconds from one time to another, later or earlier, rounded down.
+#[inline]
+fn millis(from: Instant, to: Instant) -> i64 {
+    let whole = |time: Duration| time.as_secs().min(1 << 50) as i64 * 1_000 + i64::from(time.subsec_millis());
+    match to.checked_duration_since(from) {
+        Some(time) => whole(time),
+        None => -whole(from.saturating_duration_since(to) + Duration::from_nanos(999_999)),
+    }
+}
+
 impl Timers {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            epoch: now,
-            heard: 0,
-            pinged: NEVER,
-            message: 0,
-            close: NEVER,
-            #[cfg(feature = "deflate")]
-            compressor: NEVER,
-            progress: 0,
+    pub(super) fn new(now: Instant, config: &Config) -> Self {
+        let base = millis(config.epoch(now), now) >> UNIT;
+        let base = i32::try_from(base).unwrap_or(if base < 0 { i32::MIN } else { i32::MAX });
+        let mut timers = Self { base, heard: 0, pinged: NEVER, message: 0, close: NEVER, progress: 0 };
+        timers.resume(now, config);
+        timers
+    }
+
+    #[inline]
+    fn tick(&mut self, now: Instant, config: &Config) -> Tick {
+        let since = millis(config.epoch(now), now) - (i64::from(self.base) << UNIT);
+        match Tick::try_from(since) {
+            Ok(tick) if tick <= REBASE => tick,
+            _ if since < 0 => 0,
+            _ => self.rebase(since),
         }
     }
 
-    fn tick(&mut self, now: Instant) -> Tick {
-        let since = now.saturating_duration_since(self.epoch);
-        if since.as_millis() > u128::from(REBASE) {
-            let passed = u64::try_from(since.as_millis()).unwrap_or(u64::MAX) - u64::from(KEPT);
-            self.epoch += Duration::from_millis(passed);
-            let shift = Tick::try_from(passed).unwrap_or(Tick::MAX);
-            let ticks_of_all = [
-                &mut self.heard,
-                &mut self.pinged,
-                &mut self.message,
-                &mut self.close,
-                #[cfg(feature = "deflate")]
-                &mut self.compressor,
-            ];
-            for tick in ticks_of_all {
-                if *tick != NEVER {
-                    *tick = tick.saturating_sub(shift);
-                }
+    /// Moves the base on; `since` is the time since the old one.
+    #[cold]
+    fn rebase(&mut self, since: i64) -> Tick {
+        let units = (since - i64::from(KEPT)) >> UNIT;
+        let shift = Tick::try_from(units << UNIT).unwrap_or(Tick::MAX);
+        for tick in [&mut self.heard, &mut self.pinged, &mut self.message, &mut self.close] {
+            if *tick != NEVER {
+                *tick = tick.saturating_sub(shift);
             }
-            return KEPT;
         }
-        ticks(since)
+        self.base = self.base.saturating_add(i32::try_from(units).unwrap_or(i32::MAX));
+        Tick::try_from(since - (units << UNIT)).unwrap_or(REBASE)
+    }
+
+    /// The time of a tick.
+    fn instant(&self, tick: Tick, config: &Config) -> Option<Instant> {
+        let since = (i64::from(self.base) << UNIT) + i64::from(tick);
+        // There is an epoch: `new` has set it.
+        let epoch = config.known_epoch()?;
+        let time = Duration::from_millis(since.unsigned_abs());
+        if since < 0 { epoch.checked_sub(time) } else { epoch.checked_add(time) }
     }
 
     /// Our Ping has not been answered.
@@ -94,8 +109,9 @@ impl Timers {
     }
 
     /// Bytes arrived.
-    pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = self.tick(now);
+    #[inline]
+    pub(super) fn heard(&mut self, now: Instant, config: &Config) {
+        self.heard = self.tick(now, config);
         self.pinged = NEVER;
     }
 
@@ -107,16 +123,16 @@ impl Timers {
     /// The closing handshake begins, once.
     pub(super) fn begin_close(&mut self, now: Instant, config: &Config) {
         if self.close == NEVER {
-            self.close = self.tick(now).saturating_add(ticks(config.close_timeout()));
+            self.close = self.tick(now, config).saturating_add(ticks(config.close_timeout()));
         }
     }
 
     /// A number has changed that shows the peer's system takes what we send. Only a peer that is not read from is not
     /// idle meanwhile. Answers whether it has.
-    pub(super) fn note_progress(&mut self, progress: u32, withheld: bool, now: Instant) -> bool {
+    pub(super) fn note_progress(&mut self, progress: u32, withheld: bool, now: Instant, config: &Config) -> bool {
         let moved = std::mem::replace(&mut self.progress, progress) != progress;
         if moved {
-            self.heard(now);
+            self.heard(now, config);
             if withheld {
                 self.message = self.heard;
             }
@@ -125,8 +141,8 @@ impl Timers {
     }
 
     /// Our reading goes on after a pause, in which the peer could not be heard.
-    pub(super) fn resume(&mut self, now: Instant) {
-        self.heard(now);
+    pub(super) fn resume(&mut self, now: Instant, config: &Config) {
+        self.heard(now, config);
         self.message = self.heard;
     }
 
@@ -140,50 +156,35 @@ impl Timers {
         });
         let idle = config.idle_timeout().filter(|_| keepalive);
         let idle = idle.map(|time| (self.message.saturating_add(ticks(time)), Due::Idle));
-        let others = alive.into_iter().chain(idle);
-        #[cfg(feature = "deflate")]
-        let others = others.chain(Some((self.compressor, Due::Compressor)).filter(|(tick, _)| *tick != NEVER));
-        others.min_by_key(|(tick, _)| *tick)
-    }
-
-    /// There is a compressor, which is to be given up when it has not been used for `time`. A send does not tell when it
-    /// is: the first look may come early, and then only notes that it was.
-    #[cfg(feature = "deflate")]
-    pub(super) fn watch_compressor(&mut self, time: Option<Duration>) {
-        if let Some(time) = time.filter(|_| self.compressor == NEVER) {
-            self.compressor = self.heard.saturating_add(ticks(time));
-        }
-    }
-
-    /// Looks again after `time`, or not any more.
-    #[cfg(feature = "deflate")]
-    pub(super) fn watch_compressor_again(&mut self, time: Option<Duration>, now: Instant) {
-        self.compressor = time.map_or(NEVER, |time| self.tick(now).saturating_add(ticks(time)));
+        alive.into_iter().chain(idle).min_by_key(|(tick, _)| *tick)
     }
 
     /// When to look again. Without `keepalive` (reading is paused by the caller) only closing has a deadline.
     pub(super) fn deadline(&self, config: &Config, keepalive: bool) -> Option<Instant> {
         let (tick, _) = self.next(config, keepalive)?;
-        Some(self.epoch + Duration::from_millis(u64::from(tick)))
+        self.instant(tick, config)
     }
 
-    /// A time that has come.
-    pub(super) fn at_once(&self) -> Instant {
-        self.epoch
+    /// The closing handshake has begun: no other time counts.
+    #[cfg(feature = "deflate")]
+    pub(super) fn is_closing(&self) -> bool {
+        self.close != NEVER
+    }
+
+    /// When the peer was heard last: a time that has come.
+    pub(super) fn last_heard(&self, config: &Config) -> Option<Instant> {
+        self.instant(self.heard, config)
     }
 
     /// What is due by `now`. A Ping counts as sent.
     pub(super) fn expire(&mut self, config: &Config, keepalive: bool, now: Instant) -> Option<Due> {
-        let now = self.tick(now);
+        let now = self.tick(now, config);
         let (tick, due) = self.next(config, keepalive)?;
         if now < tick {
             return None;
         }
-        match due {
-            Due::Ping => self.pinged = now,
-            #[cfg(feature = "deflate")]
-            Due::Compressor => self.compressor = NEVER,
-            _ => {}
+        if due == Due::Ping {
+            self.pinged = now;
         }
         Some(due)
     }
@@ -198,15 +199,15 @@ mod tests {
         let start = Instant::now();
         let config = Config::default();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new(start, &config);
         assert_eq!(timers.deadline(&config, true), Some(at(30)));
         assert_eq!(timers.expire(&config, true, at(29)), None);
-        timers.heard(at(29));
+        timers.heard(at(29), &config);
         assert_eq!(timers.expire(&config, true, at(30)), None);
         assert_eq!(timers.expire(&config, true, at(59)), Some(Due::Ping));
         assert_eq!(timers.deadline(&config, true), Some(at(79)));
         assert_eq!(timers.expire(&config, true, at(79)), Some(Due::DeadPeer));
-        timers.heard(at(79));
+        timers.heard(at(79), &config);
         assert_eq!(timers.deadline(&config, true), Some(at(109)));
     }
 
@@ -214,11 +215,52 @@ mod tests {
     fn ticks_survive_a_hundred_days() {
         let start = Instant::now();
         let config = Config::default();
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new(start, &config);
         for hour in 1..2400 {
             let now = start + Duration::from_secs(hour * 3600);
-            timers.heard(now);
+            timers.heard(now, &config);
             assert_eq!(timers.deadline(&config, true), Some(now + Duration::from_secs(30)), "hour {hour}");
         }
+    }
+    #[test]
+    fn connections_of_a_config_may_begin_before_and_long_after_its_first() {
+        let start = Instant::now() + Duration::from_secs(1 << 20);
+        let config = Config::default();
+        let mut first = Timers::new(start, &config);
+        let years = Duration::from_secs(1_000 * 365 * 24 * 3600);
+        let births = [start - Duration::from_millis(1), start - Duration::from_secs(1 << 20), start + years];
+        for birth in births {
+            for part in [0, 1, 65_535, 65_536] {
+                let birth = birth + Duration::from_millis(part);
+                let mut timers = Timers::new(birth, &config);
+                let due = birth + Duration::from_secs(30);
+                assert_eq!(timers.deadline(&config, true), Some(due));
+                assert_eq!(timers.expire(&config, true, due - Duration::from_millis(1)), None);
+                assert_eq!(timers.expire(&config, true, due), Some(Due::Ping));
+                assert_eq!(timers.deadline(&config, true), Some(due + Duration::from_secs(20)));
+            }
+        }
+        // What has rested all the while is pinged at once, and its peer has time to answer.
+        let now = start + years;
+        assert_eq!(first.expire(&config, true, now), Some(Due::Ping));
+        assert_eq!(first.expire(&config, true, now), None);
+        assert_eq!(first.deadline(&config, true), Some(now + Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn a_deadline_outlives_a_move_of_the_base() {
+        let start = Instant::now();
+        let longest = Config::builder().keepalive_interval(None).idle_timeout(Some(MAX_TIME)).build().unwrap();
+        let mut timers = Timers::new(start, &longest);
+        let hours = |hours: u64| start + Duration::from_secs(hours * 3600);
+        for hour in 1..=600 {
+            timers.heard(hours(hour), &longest);
+        }
+        timers.message();
+        // 50 days after it began; the base has moved.
+        timers.heard(hours(1_176 - 1), &longest);
+        assert_eq!(timers.deadline(&longest, true), Some(hours(600) + MAX_TIME));
+        assert_eq!(timers.expire(&longest, true, hours(1_176) - Duration::from_millis(1)), None);
+        assert_eq!(timers.expire(&longest, true, hours(1_176)), Some(Due::Idle));
     }
 }

@@ -144,30 +144,30 @@ impl Connection {
     /// ```
     pub fn watch_frames(&mut self, capacity: usize) {
         match capacity.min(MOST) {
-            0 => self.watch = None,
-            capacity => self.watch.get_or_insert_default().set_capacity(capacity),
+            0 => self.rare.remove_watch(),
+            capacity => self.rare.watch_or_default().set_capacity(capacity),
         }
     }
 
     /// Takes the oldest frame that is kept. After [`Event::Closed`](crate::Event::Closed) the last ones are there.
     pub fn poll_frame(&mut self) -> Option<WatchedFrame> {
-        self.watch.as_mut()?.frames.pop_front()
+        self.rare.watch()?.frames.pop_front()
     }
 
     /// How many frames gave way to later ones since this was last asked: they are older than all that are kept.
     pub fn frames_missed(&mut self) -> u64 {
-        self.watch.as_mut().map_or(0, |watch| std::mem::take(&mut watch.missed))
+        self.rare.watch().map_or(0, |watch| std::mem::take(&mut watch.missed))
     }
 
     pub(super) fn watch_sent(&mut self, header: &FrameHeader, payload: &[u8]) {
-        if let Some(watch) = &mut self.watch {
+        if let Some(watch) = self.rare.watch() {
             watch.sent(header, payload);
         }
     }
 
     /// Nothing more is read from the peer: a frame of which only a part came is listed as it is.
     pub(super) fn watch_cut_off(&mut self) {
-        if let Some(watch) = &mut self.watch {
+        if let Some(watch) = self.rare.watch() {
             watch.cut_off();
         }
     }

@@ -1,6 +1,6 @@
 //! Messages in fragments (RFC 6455 section 5.4).
 
-use super::{Connection, SendStatus, Sent};
+use super::{Connection, SendStatus, Sent, flags::Flag};
 #[cfg(feature = "deflate")]
 use crate::message::Compression;
 use crate::{
@@ -13,8 +13,6 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Writing {
     pub(super) kind: Kind,
-    /// Its first frame was queued.
-    pub(super) begun: bool,
     /// Whether it is compressed; settled with its first frame.
     #[cfg(feature = "deflate")]
     pub(super) compression: Compression,
@@ -24,7 +22,6 @@ impl Writing {
     pub(super) fn new(kind: Kind) -> Self {
         Self {
             kind,
-            begun: false,
             #[cfg(feature = "deflate")]
             compression: Compression::Always,
         }
@@ -79,15 +76,15 @@ impl MessageWriter<'_> {
     /// `QueueFull`, and it is over, nothing of it was sent. One that has begun is always ended.
     pub fn finish(mut self) -> Result<SendStatus, SendError> {
         self.connection.check_open()?;
-        if !self.connection.writing.is_some_and(|writing| writing.begun) {
+        if !self.connection.flags.has(Flag::Begun) {
             let checked = self.connection.check_fragment();
             if checked.is_err() {
-                self.connection.writing = None;
+                self.connection.end_writing();
             }
             checked?;
         }
         let status = self.fragment(&[], true);
-        self.connection.writing = None;
+        self.connection.end_writing();
         if let Some(sent) = &mut self.sent {
             sent.whole(status);
         }
@@ -95,9 +92,11 @@ impl MessageWriter<'_> {
     }
 
     fn fragment(&mut self, payload: &[u8], fin: bool) -> SendStatus {
+        #[cfg_attr(not(feature = "deflate"), allow(unused_mut))]
         let mut writing = self.connection.writing.unwrap_or(Writing::new(self.kind));
-        let opcode = if writing.begun { Opcode::Continuation } else { self.kind.opcode() };
-        if !writing.begun {
+        let begun = self.connection.flags.has(Flag::Begun);
+        let opcode = if begun { Opcode::Continuation } else { self.kind.opcode() };
+        if !begun {
             // Nothing may come between the fragments.
             self.connection.frame_all();
         }
@@ -111,8 +110,15 @@ impl MessageWriter<'_> {
         if fin {
             self.connection.queue.count_last();
         }
-        writing.begun = true;
+        self.connection.flags.set(Flag::Begun, true);
         self.connection.writing = Some(writing);
         self.connection.status()
+    }
+}
+
+impl Connection {
+    fn end_writing(&mut self) {
+        self.writing = None;
+        self.flags.set(Flag::Begun, false);
     }
 }

@@ -58,13 +58,12 @@ pub(crate) struct Decoder {
     remaining: u64,
     /// Bytes of the current message before its current frame, delivered parts included.
     size: u64,
-    /// Bytes of text in the buffer that were found to be UTF-8.
-    checked: usize,
     /// Frames of the current message, and of the last one until the next begins.
     fragments: u32,
+    /// The current frame's masking key, turned as far as its payload has been unmasked.
     mask: [u8; 4],
-    /// How far the current frame's payload has turned its masking key.
-    turned: u8,
+    /// Bytes at the end of what there is of a text, at most 3, that begin a character.
+    begun: u8,
     in_frame: bool,
     fin: bool,
     /// The current message is compressed.
@@ -77,15 +76,17 @@ pub(crate) struct Decoder {
     part_delivered: bool,
 }
 
+/// Every connection has one.
+const _: () = assert!(size_of::<Decoder>() <= 32);
+
 impl Decoder {
     pub(crate) fn new(expects_mask: bool, streaming: bool) -> Self {
         Self {
             remaining: 0,
             size: 0,
-            checked: 0,
             fragments: 0,
             mask: [0; 4],
-            turned: 0,
+            begun: 0,
             in_frame: false,
             fin: false,
             compressed: false,
@@ -172,12 +173,13 @@ impl Decoder {
             let whole_at_once =
                 self.fragments == 1 && self.fin && n as u64 == self.remaining && rx.message().is_empty();
             if self.expects_mask {
-                apply_mask(&mut rx.unread_mut()[..n], self.mask, self.turned as usize);
-                self.turned = (self.turned + (n % 4) as u8) % 4;
+                apply_mask(&mut rx.unread_mut()[..n], self.mask, 0);
+                self.mask.rotate_left(n % 4);
             }
             if let Some(watcher) = &mut watcher {
                 watcher.payload(&rx.unread()[..n]);
             }
+            let held = rx.message().len();
             rx.append_to_message(n);
             self.remaining -= n as u64;
             self.in_frame = self.remaining > 0;
@@ -186,7 +188,7 @@ impl Decoder {
             // A text in one piece is checked where it becomes a `str`, and only there.
             let defer_check = whole_at_once && !self.streaming;
             if kind == Kind::Text && !defer_check {
-                self.check_text(rx.message(), last)?;
+                self.check_text(rx.message(), held, last)?;
             }
             if self.streaming {
                 if let Some(part) = self.part(rx, kind, last) {
@@ -271,7 +273,6 @@ impl Decoder {
         }
         self.remaining = header.payload_length;
         self.mask = header.mask.unwrap_or_default();
-        self.turned = 0;
         self.fin = header.fin;
         self.in_frame = true;
         Ok(())
@@ -281,24 +282,26 @@ impl Decoder {
         if self.streaming { limits.max_streamed_size } else { limits.max_message_size as u64 }
     }
 
-    /// 8.1: fail as soon as a byte cannot be part of UTF-8, inside an unfinished frame too.
-    fn check_text(&mut self, message: &[u8], last: bool) -> Result<(), ProtocolError> {
-        let new = &message[self.checked..];
-        self.checked += utf8::check_prefix(new).ok_or(ProtocolError::InvalidUtf8)?;
-        if last && self.checked < message.len() {
+    /// 8.1: fail as soon as a byte cannot be part of UTF-8, inside an unfinished frame too. The first `held` bytes were
+    /// checked before, but for a character that they begin.
+    fn check_text(&mut self, message: &[u8], held: usize, last: bool) -> Result<(), ProtocolError> {
+        let new = &message[held.saturating_sub(usize::from(self.begun))..];
+        let whole = utf8::check_prefix(new).ok_or(ProtocolError::InvalidUtf8)?;
+        if last && whole < new.len() {
             return Err(ProtocolError::InvalidUtf8);
         }
+        self.begun = (new.len() - whole) as u8;
         Ok(())
     }
 
     /// Hands out what has arrived, up to the last whole character.
     fn part(&mut self, rx: &mut RecvBuffer, kind: Kind, last: bool) -> Option<Found> {
-        let ready = if kind == Kind::Text { self.checked } else { rx.message().len() };
+        // Of a binary message no byte begins a character.
+        let ready = rx.message().len().saturating_sub(usize::from(self.begun));
         if ready == 0 && !last {
             return None;
         }
         rx.deliver(ready);
-        self.checked = 0;
         let first = !std::mem::replace(&mut self.part_delivered, !last);
         if last {
             self.end_message();
@@ -309,7 +312,6 @@ impl Decoder {
     fn end_message(&mut self) {
         self.message = None;
         self.size = 0;
-        self.checked = 0;
     }
 }
 

@@ -15,7 +15,6 @@ use super::{
     ConnId,
     admission::{Entry, Place},
     connections::Connections,
-    deadlines::Planned,
     log::{self, Warned},
     phase::{Phase, Readiness, Slot},
     shared_listener::Membership,
@@ -287,8 +286,7 @@ pub(super) fn adopt(
         return Err(error);
     }
     let ready = Readiness { writable: connecting, ..Readiness::default() };
-    let (planned, warned) = (Planned::NEVER, Warned::default());
-    let slot = Slot { stream, phase, leftover: None, planned, listener, place, ready, warned };
+    let slot = Slot { stream, phase, leftover: None, listener, place, ready, warned: Warned::default() };
     let id = connections.slots.insert(slot);
     connections.plan(id);
     Ok(id)

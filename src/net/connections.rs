@@ -352,9 +352,8 @@ impl Connections {
     }
 
     pub(super) fn plan(&mut self, id: ConnId) {
-        if let Some(slot) = self.slots.get_mut(id) {
-            let at = slot.phase.poll_timeout();
-            self.deadlines.plan(id, &mut slot.planned, at);
+        if let Some(slot) = self.slots.get(id) {
+            self.deadlines.plan(id.index(), slot.phase.poll_timeout());
         }
     }
 

@@ -1,66 +1,168 @@
-//! One lazy timer entry per connection.
+//! One lazy deadline per slot.
 //!
-//! A deadline that moves later (every arrival moves the keepalive's) is not touched: its entry comes up, is held
-//! against the deadline of now, and goes back. So a message costs nothing here, and no scan over all connections.
+//! A deadline that moves later (every arrival moves the keepalive's) is not touched: it comes up, is held against the
+//! deadline of now, and goes back. So a message costs nothing here, and no scan over all connections: each block of slots is
+//! in order by its first deadline, and only the block whose turn it is is looked through.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use super::ConnId;
-
-/// Where a slot's entry stands, in microseconds of the loop's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Planned(u64);
-
-impl Planned {
-    pub(super) const NEVER: Self = Self(u64::MAX);
-}
+/// Slots in a block.
+const BLOCK: usize = 64;
+/// No deadline. Times are milliseconds from [`Deadlines::base`].
+const NEVER: u32 = u32::MAX;
+/// The last time there is; a deadline beyond it, 49 days ahead, comes up too early.
+const LAST: u32 = NEVER - 1;
 
 #[derive(Debug)]
 pub(super) struct Deadlines {
     epoch: Instant,
-    /// Time and slot: 16 bytes a connection.
-    heap: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Milliseconds from the epoch.
+    base: u64,
+    /// The time to which the loop has come, the same way.
+    reached: u64,
+    /// 4 bytes a slot. In blocks, so that growing moves none.
+    blocks: Vec<Box<[u32; BLOCK]>>,
+    /// The first deadline of each block that has one.
+    firsts: BTreeSet<(u32, u32)>,
+}
+
+/// Of one block: the first deadline, and its slot.
+fn first_of(block: &[u32; BLOCK]) -> Option<(u32, usize)> {
+    let first = block.iter().copied().min().filter(|time| *time != NEVER)?;
+    block.iter().position(|time| *time == first).map(|slot| (first, slot))
 }
 
 impl Deadlines {
     pub(super) fn new(now: Instant) -> Self {
-        Self { epoch: now, heap: BinaryHeap::new() }
+        Self { epoch: now, base: 0, reached: 0, blocks: Vec::new(), firsts: BTreeSet::new() }
     }
 
-    /// Plans a look at `id`. `planned` is where its entry stands; an entry that is early enough serves.
-    pub(super) fn plan(&mut self, id: ConnId, planned: &mut Planned, at: Option<Instant>) {
+    /// Plans a look at `slot`, if there is none that is early enough.
+    pub(super) fn plan(&mut self, slot: usize, at: Option<Instant>) {
         let Some(at) = at else { return };
         // Rounded up: what comes up is due.
-        let at = at.saturating_duration_since(self.epoch).as_nanos().div_ceil(1000);
-        let at = u64::try_from(at).unwrap_or(u64::MAX - 1);
-        if at < planned.0 {
-            *planned = Planned(at);
-            self.heap.push(Reverse((at, id.index() as u32)));
+        let at = at.saturating_duration_since(self.epoch);
+        let at = at.as_secs().saturating_mul(1_000).saturating_add(u64::from(at.subsec_nanos().div_ceil(1_000_000)));
+        if at.saturating_sub(self.base) > u64::from(LAST) {
+            self.rebase();
+        }
+        let time = u32::try_from(at.saturating_sub(self.base)).map_or(LAST, |time| time.min(LAST));
+        let (number, place) = (slot / BLOCK, slot % BLOCK);
+        while self.blocks.len() <= number {
+            self.blocks.push(Box::new([NEVER; BLOCK]));
+        }
+        let block = &mut self.blocks[number];
+        if time >= block[place] {
+            return;
+        }
+        let first = first_of(block).map_or(NEVER, |(first, _)| first);
+        block[place] = time;
+        if time < first {
+            self.firsts.remove(&(first, number as u32));
+            self.firsts.insert((time, number as u32));
         }
     }
 
-    /// When the first entry comes up.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| self.epoch + Duration::from_micros(*at))
+    /// Moves the base to now, or to the first deadline if that has passed. About once a month.
+    #[cold]
+    fn rebase(&mut self) {
+        let now = self.reached.saturating_sub(self.base);
+        let passed = self.firsts.first().map_or(now, |(first, _)| now.min(u64::from(*first)));
+        self.base += passed;
+        // As much as 32 bits, or there is no deadline to be moved.
+        let passed = u32::try_from(passed).unwrap_or(0);
+        if passed > 0 {
+            for time in self.blocks.iter_mut().flat_map(|block| &mut **block).filter(|time| **time != NEVER) {
+                *time -= passed;
+            }
+            let firsts = std::mem::take(&mut self.firsts);
+            self.firsts = firsts.into_iter().map(|(time, block)| (time - passed, block)).collect();
+        }
     }
 
-    /// Takes out an entry that has come up: its slot counts only if its plan is still this one.
-    pub(super) fn due(&mut self, now: Instant) -> Option<(Planned, usize)> {
+    /// When the first deadline comes up.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let (first, _) = self.firsts.first()?;
+        Some(self.epoch + Duration::from_millis(self.base + u64::from(*first)))
+    }
+
+    /// Takes out a slot whose deadline has come up, that of a connection which has gone perhaps.
+    pub(super) fn due(&mut self, now: Instant) -> Option<usize> {
+        self.reached = now.saturating_duration_since(self.epoch).as_secs().saturating_mul(1_000);
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((at, slot))| (Planned(at), slot as usize))
+        let (_, number) = self.firsts.pop_first()?;
+        let block = &mut self.blocks[number as usize];
+        let (_, place) = first_of(block)?;
+        block[place] = NEVER;
+        if let Some((first, _)) = first_of(block) {
+            self.firsts.insert((first, number));
+        }
+        Some(number as usize * BLOCK + place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_come_up_in_order_and_none_is_lost() {
+        let start = Instant::now();
+        let mut deadlines = Deadlines::new(start);
+        let mut model = std::collections::BTreeMap::new();
+        let (mut random, mut now) = (1_u64, start);
+        let mut looks = 0;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let slot = (random >> 33) as usize % 300;
+            let at = now + Duration::from_micros((random >> 40) % 40_000_000);
+            deadlines.plan(slot, Some(at));
+            let planned = model.entry(slot).or_insert(at);
+            *planned = at.min(*planned);
+            now += Duration::from_micros(500 + (random >> 50));
+            while let Some(slot) = deadlines.due(now) {
+                let at = model.remove(&slot);
+                assert!(at.is_some_and(|at| at <= now), "slot {slot}");
+                looks += 1;
+            }
+            // At most a millisecond late.
+            assert!(model.values().all(|at| *at + Duration::from_millis(1) > now));
+            let next = deadlines.next().zip(model.values().min().copied());
+            assert!(next.is_none_or(|(next, first)| next >= first && next < first + Duration::from_millis(1)));
+        }
+        assert!(looks > 1_000);
     }
 
-    /// Entries of connections that have gone leave when they are the majority.
-    pub(super) fn tidy(&mut self, live: usize, is_live: impl Fn(Planned, usize) -> bool) {
-        if self.heap.len() > 2 * live + 1024 {
-            self.heap.retain(|Reverse((at, slot))| is_live(Planned(*at), *slot as usize));
-            self.heap.shrink_to(2 * live + 1024);
+    #[test]
+    fn a_loop_lives_for_years_and_may_not_turn_for_months() {
+        let start = Instant::now();
+        let mut deadlines = Deadlines::new(start);
+        let days = |days: u64| start + Duration::from_secs(days * 24 * 3600);
+        for day in 0..20_000 {
+            deadlines.plan(1, Some(days(day + 24)));
+            deadlines.plan(70, Some(days(day + 1)));
+            assert_eq!(deadlines.due(days(day)), None, "day {day}");
+            if day % 24 == 23 {
+                assert_eq!(deadlines.due(days(day + 1)), Some(1));
+            }
+            assert_eq!(deadlines.due(days(day + 1)), Some(70));
         }
+        // A deadline more than 49 days behind the first comes up too early, and is planned again then.
+        deadlines.plan(1, Some(days(20_010)));
+        deadlines.plan(2, Some(days(20_100)));
+        assert_eq!(deadlines.due(days(20_099)), Some(1));
+        assert_eq!(deadlines.due(days(20_099)), Some(2));
+        deadlines.plan(2, Some(days(20_100)));
+        assert_eq!(deadlines.due(days(20_099)), None);
+        assert_eq!(deadlines.due(days(20_100)), Some(2));
+        // Nothing planned for years.
+        assert_eq!(deadlines.due(days(29_976)), None);
+        deadlines.plan(3, Some(days(30_000)));
+        assert_eq!(deadlines.next(), Some(days(30_000)));
     }
 }

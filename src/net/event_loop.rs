@@ -13,7 +13,6 @@ use super::{
     ConnId, Connections, Handle,
     accept::{self, Listener, Listening, Source},
     admission::{Admission, Gate},
-    deadlines::Planned,
     drive,
     handle::Command,
     phase::{Phase, Slot},
@@ -366,12 +365,9 @@ impl EventLoop {
 
     fn run_deadlines(&mut self) {
         let now = self.connections.now;
-        while let Some((planned, slot)) = self.connections.deadlines.due(now) {
+        while let Some(slot) = self.connections.deadlines.due(now) {
             let Some(id) = self.connections.slots.id_at(slot) else { continue };
-            let Some(slot) = self.connections.slots.get_mut(id).filter(|slot| slot.planned == planned) else {
-                continue;
-            };
-            slot.planned = Planned::NEVER;
+            let Some(slot) = self.connections.slots.get_mut(id) else { continue };
             if slot.phase.poll_timeout().is_some_and(|at| at <= now) {
                 let pinged = slot.phase.awaits_life();
                 slot.phase.handle_timeout(now);
@@ -381,10 +377,6 @@ impl EventLoop {
             }
             self.connections.plan(id);
         }
-        let Connections { deadlines, slots, .. } = &mut self.connections;
-        deadlines.tidy(slots.len(), |planned, slot| {
-            slots.id_at(slot).and_then(|id| slots.get(id)).is_some_and(|slot| slot.planned == planned)
-        });
     }
 }
 

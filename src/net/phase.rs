@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::{admission::Place, deadlines::Planned, log::Warned, socket::Stream};
+use super::{admission::Place, log::Warned, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
     handshake::{ClientHandshake, ServerHandshake},
@@ -19,8 +19,6 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     /// What a read left over: half a frame, or what came in while reading was paused.
     pub(super) leftover: Option<Box<RecvBuffer>>,
-    /// Where this slot's timer entry stands.
-    pub(super) planned: Planned,
     /// Which listener's `verify` answers its requests, or `OUTGOING`.
     pub(super) listener: u16,
     /// What it takes up there.
@@ -28,6 +26,10 @@ pub(super) struct Slot {
     pub(super) ready: Readiness,
     pub(super) warned: Warned,
 }
+
+/// Every connection has one, in a page of [`Slots`](super::slots::Slots).
+#[cfg(all(target_pointer_width = "64", not(debug_assertions)))]
+const _: () = assert!(size_of::<Slot>() <= 200);
 
 impl Slot {
     /// It is a WebSocket, or would be one, or its end as such has not been told. Plain HTTP is none.

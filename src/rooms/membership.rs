@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! names   "lobby" -> 3               halls[3].members = [id, id, id, ..]     a contiguous slice: what a broadcast walks
-//!                                    seats[slot].rooms = [3, 8, ..]          what leaves with the connection
+//!                                    rooms[slot] = [3, 8, ..]                what leaves with the connection
 //! places  (slot, room) -> position in both
 //! ```
 //!
@@ -72,7 +72,10 @@ pub struct Rooms {
     names: HashMap<Arc<str>, u32>,
     halls: Vec<Hall>,
     vacant: Vec<u32>,
-    seats: Vec<Seat>,
+    /// Of each slot: where its connection stands in `everyone`. [`NOBODY`] for none.
+    seats: Vec<u32>,
+    /// Of each slot, up to the last that was ever in a room: the rooms of its connection.
+    rooms: Vec<Vec<u32>>,
     everyone: Vec<ConnId>,
     places: HashMap<(u32, u32), Place>,
     marks: Vec<u32>,
@@ -88,13 +91,7 @@ struct Hall {
     members: Vec<ConnId>,
 }
 
-/// What is known of one slot: its connection and that one's rooms.
-#[derive(Debug, Default, Clone)]
-struct Seat {
-    id: Option<ConnId>,
-    in_everyone: u32,
-    rooms: Vec<u32>,
-}
+const NOBODY: u32 = u32::MAX;
 
 /// Where a membership stands.
 #[derive(Debug, Clone, Copy)]
@@ -125,15 +122,14 @@ impl Rooms {
     pub fn insert(&mut self, id: ConnId) -> bool {
         let slot = id.index();
         if self.seats.len() <= slot {
-            self.seats.resize_with(slot + 1, Seat::default);
+            self.seats.resize(slot + 1, NOBODY);
         }
-        match self.seats[slot].id {
+        match self.everyone.get(self.seats[slot] as usize).copied() {
             Some(known) if known == id => return false,
             Some(stale) => self.remove(stale),
             None => {}
         }
-        self.seats[slot].id = Some(id);
-        self.seats[slot].in_everyone = as_u32(self.everyone.len());
+        self.seats[slot] = as_u32(self.everyone.len());
         self.everyone.push(id);
         true
     }
@@ -143,15 +139,15 @@ impl Rooms {
         if !self.contains(id) {
             return;
         }
-        let seat = std::mem::take(&mut self.seats[id.index()]);
-        for &room in &seat.rooms {
+        for room in self.rooms.get_mut(id.index()).map(std::mem::take).unwrap_or_default() {
             if let Some(place) = self.places.remove(&(slot(id), room)) {
                 self.vacate(id, room, place.in_members);
             }
         }
-        self.everyone.swap_remove(seat.in_everyone as usize);
-        if let Some(moved) = self.everyone.get(seat.in_everyone as usize) {
-            self.seats[moved.index()].in_everyone = seat.in_everyone;
+        let seat = std::mem::replace(&mut self.seats[id.index()], NOBODY);
+        self.everyone.swap_remove(seat as usize);
+        if let Some(moved) = self.everyone.get(seat as usize) {
+            self.seats[moved.index()] = seat;
         }
     }
 
@@ -169,18 +165,21 @@ impl Rooms {
             return Ok(false);
         }
         let limit = self.limits.max_rooms_per_socket;
-        if self.seats[id.index()].rooms.len() >= limit {
+        if self.rooms.len() <= id.index() {
+            self.rooms.resize_with(id.index() + 1, Vec::new);
+        }
+        if self.rooms[id.index()].len() >= limit {
             return Err(JoinError::TooManyRoomsOfSocket { limit });
         }
         let room = match known {
             Some(room) => room,
             None => self.open(room)?,
         };
-        let (hall, seat) = (&mut self.halls[room as usize], &mut self.seats[id.index()]);
-        let place = Place { in_members: as_u32(hall.members.len()), in_rooms: as_u32(seat.rooms.len()) };
+        let (hall, rooms) = (&mut self.halls[room as usize], &mut self.rooms[id.index()]);
+        let place = Place { in_members: as_u32(hall.members.len()), in_rooms: as_u32(rooms.len()) };
         self.places.insert((slot(id), room), place);
         hall.members.push(id);
-        seat.rooms.push(room);
+        rooms.push(room);
         if let Some(name) = &hall.name {
             self.presence.joined(name, id);
         }
@@ -194,7 +193,7 @@ impl Rooms {
             return false;
         }
         let Some(place) = self.places.remove(&(slot(id), room)) else { return false };
-        let rooms = &mut self.seats[id.index()].rooms;
+        let rooms = &mut self.rooms[id.index()];
         rooms.swap_remove(place.in_rooms as usize);
         let moved = rooms.get(place.in_rooms as usize).copied();
         if let Some(moved) = moved.and_then(|moved| self.places.get_mut(&(slot(id), moved))) {
@@ -206,7 +205,7 @@ impl Rooms {
 
     /// Whether `id` is one of everyone.
     pub fn contains(&self, id: ConnId) -> bool {
-        self.seats.get(id.index()).is_some_and(|seat| seat.id == Some(id))
+        self.seats.get(id.index()).is_some_and(|seat| self.everyone.get(*seat as usize) == Some(&id))
     }
 
     /// Whether `id` is in `room`.
@@ -226,8 +225,8 @@ impl Rooms {
 
     /// The names of the rooms that `id` is in; that of its own id is not among them.
     pub fn rooms_of(&self, id: ConnId) -> impl Iterator<Item = &str> {
-        let rooms: &[u32] = if self.contains(id) { &self.seats[id.index()].rooms } else { &[] };
-        rooms.iter().filter_map(|&room| self.halls[room as usize].name.as_deref())
+        let rooms = self.rooms.get(id.index()).filter(|_| self.contains(id));
+        rooms.into_iter().flatten().filter_map(|&room| self.halls[room as usize].name.as_deref())
     }
 
     /// The names of the rooms that exist.
@@ -411,7 +410,8 @@ mod tests {
             assert!(rooms.names.is_empty() && rooms.places.is_empty() && rooms.everyone.is_empty());
             assert_eq!((rooms.halls.len(), rooms.vacant.len(), rooms.seats.len()), (10, 10, 10));
             assert!(rooms.halls.iter().all(|hall| hall.name.is_none() && hall.members.capacity() == 0));
-            assert!(rooms.seats.iter().all(|seat| seat.id.is_none() && seat.rooms.capacity() == 0));
+            assert!(rooms.seats.iter().all(|seat| *seat == NOBODY));
+            assert!(rooms.rooms.iter().all(|rooms| rooms.capacity() == 0));
         }
     }
 }

@@ -31,8 +31,8 @@ impl Decoder {
         let n = usize::try_from(self.remaining).map_or(available, |remaining| remaining.min(available));
         let new = inflation.unmasked.min(n)..n;
         if self.expects_mask {
-            apply_mask(&mut rx.unread_mut()[new.clone()], self.mask, self.turned as usize);
-            self.turned = (self.turned + (new.len() % 4) as u8) % 4;
+            apply_mask(&mut rx.unread_mut()[new.clone()], self.mask, 0);
+            self.mask.rotate_left(new.len() % 4);
         }
         if let Some(watcher) = watcher {
             watcher.payload(&rx.unread()[new]);
@@ -53,6 +53,8 @@ impl Decoder {
                 // Where one part was not enough, the next are large.
                 least = if inflation.full { PART } else { ROOM };
             }
+            // Of what was not checked piece by piece nothing has been.
+            let held = if defer_check { 0 } else { rx.message().len() };
             let unmasked = inflation.unmasked;
             let mut inflated = inflation.inflate(rx, unmasked, least..=most);
             self.remaining -= (unmasked - inflation.unmasked) as u64;
@@ -63,7 +65,7 @@ impl Decoder {
                 inflated = inflation.finish();
             }
             if kind == Kind::Text && (!defer_check || above || inflated.is_err()) {
-                self.check_text(rx.message(), last && inflated.is_ok())?;
+                self.check_text(rx.message(), held, last && inflated.is_ok())?;
             }
             if above {
                 return Err(ProtocolError::MessageTooBig { limit });
