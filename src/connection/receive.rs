@@ -48,7 +48,7 @@ impl Connection {
         self.timers.message();
         let text = match utf8::check_short(rx.delivered()) {
             None => utf8::check(rx.delivered()).map(Text::from),
-            Some(valid) => valid.then(|| Text::checked_in_pieces(rx.delivered())),
+            Some(valid) => valid.then(|| Text::known_valid(rx.delivered())),
         };
         match text {
             Some(text) => Some(Event::Message(Message::Text(text))),
@@ -111,11 +111,11 @@ impl Connection {
                 Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => return self.deliver_text(rx, now),
                 Ok(Some(Found::Message { kind, .. })) => {
                     self.timers.message();
-                    return Some(Event::Message(Message::checked_in_pieces(kind, rx.delivered())));
+                    return Some(Event::Message(Message::known_valid(kind, rx.delivered())));
                 }
                 Ok(Some(Found::Part { kind, first, last })) => {
                     self.timers.message();
-                    let message = Message::checked_in_pieces(kind, rx.delivered());
+                    let message = Message::known_valid(kind, rx.delivered());
                     return Some(Event::Part(Part { message, first, last }));
                 }
                 Ok(Some(Found::Control { opcode: Opcode::Close, payload })) => {

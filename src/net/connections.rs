@@ -78,6 +78,7 @@ impl Connections {
     /// # Errors
     ///
     /// As there, and [`SendError::UnknownConnection`].
+    #[inline]
     pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
         let message = message.into();
         // What is sent on as it came is not copied, if it is large.
@@ -359,9 +360,12 @@ impl Connections {
 
     /// A connection about to send, with storage to do it, and where what it sends is counted.
     pub(super) fn sender(&mut self, id: ConnId) -> Result<(&mut Connection, &mut Sent), SendError> {
-        self.mark_dirty(id);
-        let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
-        let connection = connection.ok_or(SendError::UnknownConnection)?;
+        let slot = self.slots.get_mut(id).ok_or(SendError::UnknownConnection)?;
+        if !slot.ready.dirty {
+            slot.ready.dirty = true;
+            self.dirty.push(id);
+        }
+        let connection = slot.phase.connection_mut().ok_or(SendError::UnknownConnection)?;
         connection.lend(|| {
             let storage = self.pool.pop()?;
             self.pooled -= storage.capacity();
@@ -371,6 +375,7 @@ impl Connections {
     }
 
     /// What became of a whole message.
+    #[inline]
     pub(super) fn took(&mut self, id: ConnId, sent: Result<SendStatus, SendError>) -> Result<SendStatus, SendError> {
         match sent {
             Ok(status) => self.sent.whole(status),

@@ -93,6 +93,7 @@ impl Large {
 
     /// `payload` by reference, if it is the message that is being handled, or a part of it. Its storage waits with it, and is
     /// not counted by a send queue's limit: so at most twice as much as is sent.
+    #[inline]
     pub(super) fn same(&self, kind: Kind, payload: &[u8]) -> Option<Bytes> {
         let (current_kind, current, storage) = self.current.as_ref()?;
         if payload.len() < LARGE || payload.len() < storage / 2 {

@@ -209,13 +209,17 @@ impl Connections {
     }
 
     /// `frames`: of how many the message came.
+    #[inline]
+    pub(super) fn count_message(&mut self, frames: u32) {
+        self.stats.messages_received += 1;
+        self.stats.frames_received += u64::from(frames);
+    }
+
+    /// `frames`: of how many the message came.
     pub(super) fn count_event(&mut self, event: &Event<'_>, frames: u32) {
         let stats = &mut self.stats;
         match event {
-            Event::Message(_) => {
-                stats.messages_received += 1;
-                stats.frames_received += u64::from(frames);
-            }
+            Event::Message(_) => self.count_message(frames),
             Event::Part(part) => {
                 stats.messages_received += 1;
                 stats.frames_received += if part.last { u64::from(frames) } else { 0 };
