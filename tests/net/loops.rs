@@ -4,7 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpStream},
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -523,9 +523,13 @@ fn failing(fail: impl Fn() -> io::Result<()> + Sync) -> io::Result<Vec<u64>> {
     let listener = loops.listen(loopback(), Config::default()).unwrap();
     let address = listener.local_addr().unwrap();
     let handle = loops.handle();
+    // One connection is in each loop only if all serve before the first comes.
+    let serving = Arc::new(Barrier::new(4));
+    let all_serve = serving.clone();
     let clients = thread::spawn(move || {
+        all_serve.wait();
         let mut peers: Vec<_> = (0..3).map(|_| waiting_peer(address)).collect();
-        assert_eq!(handle.connections().iter().sum::<usize>(), 3);
+        assert_eq!(handle.connections(), [1, 1, 1]);
         peers.iter_mut().for_each(|peer| io::Write::write_all(peer, &frame(0x81, "!")).unwrap());
         // All ends, those of the loops that go on too; two of them hear 1001.
         let mut farewells = 0;
@@ -541,6 +545,7 @@ fn failing(fail: impl Fn() -> io::Result<()> + Sync) -> io::Result<Vec<u64>> {
     let came_to = loops.run(|mut event_loop| {
         let number = event_loop.number();
         event_loop.serve(&listener, any)?;
+        serving.wait();
         // It does not ask whether it is shut down: `turn` ends it.
         while start.elapsed() < PATIENCE {
             let mut failed = Ok(());
