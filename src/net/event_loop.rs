@@ -51,7 +51,7 @@ const EVENTS: usize = 1024;
 #[derive(Debug)]
 pub struct EventLoop {
     /// Its own poll; without one it lives in the caller's.
-    poll: Option<(Poll, Events)>,
+    pub(super) poll: Option<(Poll, Events)>,
     pub(super) registry: Registry,
     base: usize,
     pub(super) listeners: Vec<Listener>,
@@ -65,6 +65,7 @@ pub struct EventLoop {
     pub(super) abandoned: bool,
     /// Lists that are being worked through, kept for their storage.
     pub(super) working: Vec<ConnId>,
+    pub(super) writing: Vec<ConnId>,
 }
 
 impl EventLoop {
@@ -111,6 +112,7 @@ impl EventLoop {
             shutdown: None,
             abandoned: false,
             working: Vec::new(),
+            writing: Vec::new(),
         }
     }
 
@@ -300,6 +302,7 @@ impl EventLoop {
         }
         self.run_deadlines();
         let ready = std::mem::replace(&mut self.connections.ready, std::mem::take(&mut self.working));
+        let driven = ready.len();
         self.drive(ready, on_event);
         let now = self.connections.now;
         if self.rx.capacity() > 4 * drive::READ {
@@ -307,15 +310,7 @@ impl EventLoop {
             self.connections.large.give_back(std::mem::replace(&mut self.rx, next), now);
         }
         self.connections.large.release(now);
-        let later = self.connections.ready.len();
-        self.flush();
-        if self.connections.ready.len() > later {
-            // What a write has brought to its end is told now, and not behind another look at the poll.
-            let mut ended = std::mem::take(&mut self.working);
-            ended.extend(self.connections.ready.drain(later..));
-            self.drive(ended, on_event);
-            self.flush();
-        }
+        self.write_and_look(driven, on_event);
     }
 
     /// Writes what was queued outside of a turn. A turn begins with it.

@@ -23,6 +23,7 @@ mod deflate;
 mod detach;
 mod drive;
 mod event_loop;
+mod fan_out;
 mod handle;
 mod large;
 mod log;

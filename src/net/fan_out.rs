@@ -1,0 +1,66 @@
+//! The writes of a turn. A long row of them is interleaved with reading.
+//!
+//! A broadcast to many is many writes, and while they go on the next messages arrive. So the poll is looked at in between:
+//! who has not been written to yet gets those messages in the same write, and nobody waits to be read until everyone has been
+//! written to.
+
+use std::time::Duration;
+
+use super::{ConnId, Connections, EventLoop, drive, phase::Slot, slots::Slots};
+use crate::Event;
+
+/// So many writes between two looks at the poll: a look costs about a twentieth of them, and saves more.
+const LOOK: usize = 8;
+/// From so many writes for each connection that was read on, a turn is one that fans out.
+const FANS_OUT: usize = 4;
+
+type OnEvent<'h> = dyn FnMut(&mut Connections, ConnId, Event<'_>) + 'h;
+
+impl EventLoop {
+    /// Writes once to each connection that has something to say, behind reading on `driven` of them, and tells what a write has
+    /// brought to its end at once, not behind another wait.
+    pub(super) fn write_and_look(&mut self, driven: usize, on_event: &mut OnEvent<'_>) {
+        // Who has used up its budget waits for the next turn.
+        let mut waits = self.connections.ready.len();
+        let base = self.first_slot();
+        let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
+        let looks = dirty.len() >= FANS_OUT * driven.max(1);
+        for (written, id) in dirty.iter().enumerate() {
+            if looks && written % LOOK == LOOK - 1 {
+                self.look();
+                waits = self.drive_new(waits, on_event);
+            }
+            drive::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
+        }
+        dirty.clear();
+        self.writing = dirty;
+        if self.connections.ready.len() > waits {
+            self.drive_new(waits, on_event);
+            self.flush();
+        }
+    }
+
+    /// What the loop's own poll has by now.
+    fn look(&mut self) {
+        let Some((mut poll, mut events)) = self.poll.take() else { return };
+        // If it fails, it does so again when the next turn begins.
+        if poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
+            for event in &events {
+                self.process(event);
+            }
+        }
+        self.poll = Some((poll, events));
+        // The wake of their sender may have been among them.
+        self.run_commands();
+    }
+
+    /// Reads and delivers what those have that are on the ready list behind the first `waits`. Answers how many are left on it.
+    fn drive_new(&mut self, waits: usize, on_event: &mut OnEvent<'_>) -> usize {
+        if self.connections.ready.len() > waits {
+            let mut new = std::mem::take(&mut self.working);
+            new.extend(self.connections.ready.drain(waits..));
+            self.drive(new, on_event);
+        }
+        self.connections.ready.len()
+    }
+}
