@@ -1,6 +1,7 @@
 //! Every limit and its default.
 
 use std::{
+    fmt,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -29,7 +30,7 @@ macro_rules! settings {
         /// assert_eq!(config.max_message_size(), 1 << 20);
         /// # Ok::<(), wireroom::ConfigError>(())
         /// ```
-        #[derive(Clone, Debug)]
+        #[derive(Clone)]
         pub struct Config {
             $($(#[$doc])* $name: $type,)*
             /// A time from which the timers of all its connections count.
@@ -40,6 +41,18 @@ macro_rules! settings {
         impl Default for Config {
             fn default() -> Self {
                 Self { $($(#[$doc])* $name: $default,)* epoch: OnceLock::new() }
+            }
+        }
+
+        /// The settings, and nothing else.
+        #[allow(unused_doc_comments)]
+        impl fmt::Debug for Config {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut settings = f.debug_struct("Config");
+                $($(#[$doc])* {
+                    settings.field(stringify!($name), &self.$name);
+                })*
+                settings.finish()
             }
         }
 
