@@ -21,6 +21,8 @@ use crate::{
 
 /// Bytes of storage for sending that are kept for the next connections that need some.
 const POOLED: usize = 128 * 1024;
+/// Places that a list of connections keeps for the next turn: 48 KiB.
+const LISTED: usize = 4 * 1024;
 
 /// All connections of an [`EventLoop`](super::EventLoop): a handler may send to, close or pause any of them.
 #[derive(Debug)]
@@ -46,6 +48,13 @@ pub struct Connections {
     pub(super) draining: Option<u64>,
     /// The time of this turn.
     pub(super) now: Instant,
+}
+
+/// A list that has been worked through, for its storage: less of it than a turn of very many has needed.
+pub(super) fn emptied(mut list: Vec<ConnId>) -> Vec<ConnId> {
+    list.clear();
+    list.shrink_to(LISTED);
+    list
 }
 
 impl Connections {

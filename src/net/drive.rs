@@ -11,7 +11,7 @@ use mio::{Interest, Registry, Token};
 use super::{
     ConnId, EventLoop,
     accept::Verify,
-    connections::Connections,
+    connections::{self, Connections},
     large::LARGE,
     log,
     phase::{Phase, Slot},
@@ -48,7 +48,7 @@ impl EventLoop {
             let verify = listener.map(|listener| &mut *listener.verify);
             drive(&mut self.connections, id, &mut self.rx, verify, on_event);
         }
-        self.working = ready;
+        self.working = connections::emptied(ready);
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     ConnId, Connections, Handle,
     accept::{self, Listener, Listening},
     admission::Admission,
-    drive,
+    connections, drive,
     handle::{self, Command, Notifier},
     phase::{Phase, Slot},
     shutdown::Shutdown,
@@ -303,7 +303,7 @@ impl EventLoop {
         for id in dirty.drain(..) {
             drive::flush(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
         }
-        self.working = dirty;
+        self.working = connections::emptied(dirty);
     }
 
     /// The token of the first slot.
