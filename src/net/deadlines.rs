@@ -23,7 +23,8 @@ pub(super) struct Deadlines {
     base: u64,
     /// The time to which the loop has come, the same way.
     reached: u64,
-    /// 4 bytes a slot. In blocks, so that growing moves none.
+    /// 4 bytes a slot. Boxed, so that growing moves none.
+    #[allow(clippy::vec_box)]
     blocks: Vec<Box<[u32; BLOCK]>>,
     /// The first deadline of each block that has one.
     firsts: BTreeSet<(u32, u32)>,
