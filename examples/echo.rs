@@ -1,6 +1,7 @@
 //! An echo server, and a test server. The path `/broadcast` sends each message to all connections there, the sender
 //! included; every other path sends each message back with its type. With `--streaming` it does so part by part, in
-//! constant memory, and `/broadcast` is nothing special.
+//! constant memory, and `/broadcast` is nothing special. With `--threads` there are several event loops, and `/broadcast`
+//! spans them.
 //!
 //! `cargo run --release --example echo -- --listen 127.0.0.1:9001`, and for compression
 //! `cargo run --release --example echo --features deflate -- --deflate`
@@ -8,10 +9,14 @@
 #![allow(clippy::disallowed_methods)] // an example has a clock
 
 mod deflate;
+#[path = "echo/threads.rs"]
+mod threads;
 
 use std::{
+    cell::RefCell,
     error::Error,
     net::SocketAddr,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -27,10 +32,11 @@ usage: echo [--listen ADDRESS] [--max-message-size BYTES] [--handshake-timeout S
             [--keepalive-interval SECONDS] [--keepalive-timeout SECONDS] [--allow-origin ORIGIN]... [--subprotocol NAME]...
             [--streaming] [--max-fragments COUNT] [--max-send-buffer BYTES] [--max-send-messages COUNT]
             [--slow-consumer refuse|close|drop-newest|drop-oldest] [--latest] [--max-connections COUNT]
-            [--max-connections-per-address COUNT] [--accept-budget COUNT] [--stats SECONDS]
+            [--max-connections-per-address COUNT] [--accept-budget COUNT] [--stats SECONDS] [--threads COUNT]
 
 Any Origin is accepted unless --allow-origin names some; `null` can be named too. --latest: of what waits for a slow
-member of /broadcast only the latest is kept. --stats prints what the loop has counted to standard error, every so often.";
+member of /broadcast only the latest is kept. --stats prints what each loop has counted to standard error, every so often.
+--threads: so many event loops, each on a thread; 1 if not given.";
 
 fn main() {
     if let Err(error) = run() {
@@ -43,7 +49,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut listen: SocketAddr = ([127, 0, 0, 1], 9001).into();
     let mut config = Config::builder();
     let (mut origins, mut subprotocols, mut deflate) = (Vec::new(), Vec::new(), DeflateFlags::default());
-    let (mut latest, mut stats_every) = (false, None);
+    let (mut latest, mut stats_every, mut threads) = (false, None, 1);
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -66,6 +72,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("accept-budget") => config = config.accept_budget(arguments.value()?.parse()?),
             Long("latest") => latest = true,
             Long("stats") => stats_every = Some(seconds(&mut arguments)?),
+            Long("threads") => threads = arguments.value()?.parse()?,
             Long("subprotocol") => subprotocols.push(arguments.value()?.string()?),
             Short('h') | Long("help") => {
                 println!("{USAGE}\n{}", deflate::USAGE);
@@ -81,26 +88,16 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    let (config, policy) = (deflate.apply(config)?.build()?, Policy { origins, subprotocols });
+    if threads != 1 {
+        return threads::run(threads, listen, config, &policy, latest, stats_every);
+    }
+
     // 1. Listen. `verify` sees each request before anything is promised; here it also notes who asked for /broadcast.
     let mut event_loop = EventLoop::new()?;
-    let wants_broadcast = std::rc::Rc::new(std::cell::RefCell::new(ConnMap::new()));
-    let note = wants_broadcast.clone();
-    let verify = move |id, request: &Request<'_>| {
-        if request.path() == "/broadcast" {
-            note.borrow_mut().insert(id, ());
-        }
-        let ours: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
-        let chosen = request.select_subprotocol(&ours);
-        let named: Vec<&str> = origins.iter().map(String::as_str).collect();
-        let verdict = if named.is_empty() { request.allow_any_origin() } else { request.allow_origins(&named) };
-        match (verdict, chosen) {
-            (Verdict::Accept(acceptance), Some(subprotocol)) => acceptance.subprotocol(subprotocol).into(),
-            (verdict, _) => verdict,
-        }
-    };
-    let address = event_loop
-        .listen(listen, deflate.apply(config)?.build()?, verify)
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let (wants_broadcast, verify) = policy.verify();
+    let address =
+        event_loop.listen(listen, config, verify).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("listening on {address}");
 
     // 2. Turn for ever. What is queued in a turn leaves at its end, in one write per connection.
@@ -129,6 +126,37 @@ fn run() -> Result<(), Box<dyn Error>> {
             eprintln!("stats: {:?}", event_loop.connections().stats());
             told = Instant::now();
         }
+    }
+}
+
+/// Who may come in.
+#[derive(Clone)]
+struct Policy {
+    origins: Vec<String>,
+    subprotocols: Vec<String>,
+}
+
+/// The connections that asked for /broadcast.
+type WantBroadcast = Rc<RefCell<ConnMap<()>>>;
+
+impl Policy {
+    fn verify(&self) -> (WantBroadcast, impl FnMut(ConnId, &Request<'_>) -> Verdict + use<>) {
+        let wants_broadcast = WantBroadcast::default();
+        let (note, Self { origins, subprotocols }) = (wants_broadcast.clone(), self.clone());
+        let verify = move |id, request: &Request<'_>| {
+            if request.path() == "/broadcast" {
+                note.borrow_mut().insert(id, ());
+            }
+            let ours: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
+            let chosen = request.select_subprotocol(&ours);
+            let named: Vec<&str> = origins.iter().map(String::as_str).collect();
+            let verdict = if named.is_empty() { request.allow_any_origin() } else { request.allow_origins(&named) };
+            match (verdict, chosen) {
+                (Verdict::Accept(acceptance), Some(subprotocol)) => acceptance.subprotocol(subprotocol).into(),
+                (verdict, _) => verdict,
+            }
+        };
+        (wants_broadcast, verify)
     }
 }
 

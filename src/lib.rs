@@ -15,6 +15,8 @@
 //!   own [`mio::Poll`](https://docs.rs/mio/latest/mio/struct.Poll.html).
 //! * [`Hub`] and [`Socket`]: rooms, `socket.to("room").emit(..)`.
 //!
+//! On several threads: [`Loops`], an event loop on each, and [`Hubs`], whose rooms span them.
+//!
 //! # The journey of a byte
 //!
 //! A client's frame arrives at a socket. The loop reads it into its one [`RecvBuffer`]; an idle connection has none.
@@ -24,7 +26,8 @@
 //!
 //! `socket.to("lobby").emit(message)` encodes it once, into a [`PreparedMessage`]: the journey's only allocation. The
 //! room's members are walked, and each one's [`SendQueue`] takes a count of the same bytes. At the end of the turn each
-//! connection that has something to say makes one vectored write.
+//! connection that has something to say makes one vectored write. With several loops, the same bytes cross to each other one
+//! by one entry in a queue.
 //!
 //! # The floors
 //!
@@ -45,6 +48,11 @@
 //!
 //! Everything is bounded: see [`Config`] for each limit, its default, and what happens at it.
 //!
+//! # The guide
+//!
+//! Pages about the house as a whole: [how it is fast](guide::speed), [limits and defaults](guide::limits),
+//! [memory per connection](guide::memory), [tuning](guide::tuning).
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -60,6 +68,7 @@ pub mod buffer;
 pub mod connection;
 pub mod error;
 pub mod frame;
+pub mod guide;
 pub mod handshake;
 pub mod http;
 pub mod message;
@@ -86,11 +95,14 @@ pub use frame::{CloseCode, CloseFrame};
 pub use message::{Compression, DeflatePool};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
 #[cfg(feature = "net")]
-pub use net::{ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, Stats, Stream};
+pub use net::{
+    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, LoopSeed, Loops, LoopsHandle,
+    SharedListener, Stats, Stream,
+};
 #[cfg(feature = "rooms")]
 pub use rooms::{
-    Adapter, Broadcast, Delivery, Hub, HubConfig, HubHandle, HubHandleError, Io, JoinError, Operation, Outlet,
-    RoomEvent, RoomLimits, Rooms, Socket,
+    Adapter, Broadcast, Delivery, FullLoop, Hub, HubConfig, HubHandle, HubHandleError, Hubs, HubsHandle, Io, JoinError,
+    Operation, Outlet, RoomEvent, RoomLimits, Rooms, Socket,
 };
 
 /// The README's code compiles.

@@ -21,6 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rooms", &["buffer", "frame", "message", "http", "handshake", "connection", "net"]),
     // beside the house: it shows what floors 0 to 4 do, and nobody there knows of it
     ("testing", &["buffer", "frame", "message", "http", "handshake", "connection"]),
+    // pages
+    ("guide", &[]),
     // an error of the peer's names the close code that follows
     ("error", &["frame"]),
 ];

@@ -42,6 +42,9 @@ mod large;
 #[path = "net/limits.rs"]
 mod limits;
 
+#[path = "net/loops.rs"]
+mod loops;
+
 #[path = "net/shutdown.rs"]
 mod shutdown;
 

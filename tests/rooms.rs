@@ -21,6 +21,9 @@ mod table;
 #[path = "rooms/hub.rs"]
 mod hub;
 
+#[path = "rooms/hubs.rs"]
+mod hubs;
+
 /// The id of a slot in its `generation`th life.
 fn id(slot: u64, generation: u64) -> wireroom::ConnId {
     format!("0-{slot:x}-{generation:x}").parse().expect("an id")

@@ -38,14 +38,6 @@ macro_rules! settings {
         }
 
         #[allow(unused_doc_comments)] // the attributes are there for their `cfg`
-        impl Default for Config {
-            fn default() -> Self {
-                Self { $($(#[$doc])* $name: $default,)* epoch: OnceLock::new() }
-            }
-        }
-
-        /// The settings, and nothing else.
-        #[allow(unused_doc_comments)]
         impl fmt::Debug for Config {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut settings = f.debug_struct("Config");
@@ -53,6 +45,13 @@ macro_rules! settings {
                     settings.field(stringify!($name), &self.$name);
                 })*
                 settings.finish()
+            }
+        }
+
+        #[allow(unused_doc_comments)] // the attributes are there for their `cfg`
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($(#[$doc])* $name: $default,)* epoch: OnceLock::new() }
             }
         }
 

@@ -1,8 +1,8 @@
 //! Floor 4: the state machine of an open connection (RFC 6455 sections 5.5 and 7), without sockets, clock or
 //! randomness.
 //!
-//! Bytes go in by way of a [`RecvBuffer`](crate::RecvBuffer) and [`Connection::poll_event`], and come out of [`Connection::transmit`];
-//! time goes in with each call. A driver is a loop of five lines:
+//! Bytes go in by way of a [`RecvBuffer`](crate::RecvBuffer) and [`Connection::poll_event`], and come out of
+//! [`Connection::transmit`]; time goes in with each call. A driver is a loop of five lines:
 //!
 //! ```
 //! # use std::{sync::Arc, time::Instant};

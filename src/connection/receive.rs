@@ -11,7 +11,7 @@ use crate::{
     buffer::RecvBuffer,
     error::ProtocolError,
     frame::{CloseFrame, Opcode},
-    message::{Kind, Message, Part, decoder::Found, utf8},
+    message::{Kind, Message, Part, Text, decoder::Found, utf8},
 };
 
 impl Connection {
@@ -46,8 +46,12 @@ impl Connection {
     #[inline]
     fn deliver_text<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
         self.timers.message();
-        match utf8::check(rx.delivered()) {
-            Some(text) => Some(Event::Message(Message::from(text))),
+        let text = match utf8::check_short(rx.delivered()) {
+            None => utf8::check(rx.delivered()).map(Text::from),
+            Some(valid) => valid.then(|| Text::known_valid(rx.delivered())),
+        };
+        match text {
+            Some(text) => Some(Event::Message(Message::Text(text))),
             None => self.refuse_text(now),
         }
     }
@@ -107,11 +111,11 @@ impl Connection {
                 Ok(Some(Found::Message { kind: Kind::Text, checked: false })) => return self.deliver_text(rx, now),
                 Ok(Some(Found::Message { kind, .. })) => {
                     self.timers.message();
-                    return Some(Event::Message(Message::checked_in_pieces(kind, rx.delivered())));
+                    return Some(Event::Message(Message::known_valid(kind, rx.delivered())));
                 }
                 Ok(Some(Found::Part { kind, first, last })) => {
                     self.timers.message();
-                    let message = Message::checked_in_pieces(kind, rx.delivered());
+                    let message = Message::known_valid(kind, rx.delivered());
                     return Some(Event::Part(Part { message, first, last }));
                 }
                 Ok(Some(Found::Control { opcode: Opcode::Close, payload })) => {

@@ -65,9 +65,9 @@ pub enum Message<'a> {
 
 impl<'a> Message<'a> {
     /// `payload` has been found to be what `kind` says, piece by piece.
-    pub(crate) fn checked_in_pieces(kind: Kind, payload: &'a [u8]) -> Self {
+    pub(crate) fn known_valid(kind: Kind, payload: &'a [u8]) -> Self {
         match kind {
-            Kind::Text => Message::Text(Text::checked_in_pieces(payload)),
+            Kind::Text => Message::Text(Text::known_valid(payload)),
             Kind::Binary => Message::Binary(payload),
         }
     }
@@ -142,31 +142,32 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
     }
 }
 
-/// Bytes that are known to be UTF-8: a `str`, for which a received text that came in pieces pays only when asked.
+/// Bytes that are known to be UTF-8: a `str`, for which a received text that is short, or came in pieces, pays only when asked.
 ///
-/// Text that came in one piece was checked as a `str`, and [`Text::as_str`] is free. Text that came in pieces was
-/// checked piece by piece, to fail as early as possible (section 8.1); the type system lost track of that, so
-/// `as_str` looks over the bytes once more. [`Text::as_bytes`] is always free, for those who only pass it on.
+/// Text of 64 bytes or more that came in one piece was checked as a `str`, and [`Text::as_str`] is free. Shorter text was
+/// checked in a way that makes no `str`; text that came in pieces was checked piece by piece, to fail as early as possible
+/// (section 8.1). The type system knows nothing of either, so `as_str` looks over the bytes once more. [`Text::as_bytes`] is
+/// always free, for those who only pass it on.
 #[derive(Clone, Copy)]
 pub struct Text<'a>(Checked<'a>);
 
 #[derive(Clone, Copy)]
 enum Checked<'a> {
     Whole(&'a str),
-    Pieces(&'a [u8]),
+    Bytes(&'a [u8]),
 }
 
 impl<'a> Text<'a> {
-    /// `bytes` have been found to be UTF-8, piece by piece.
-    pub(crate) fn checked_in_pieces(bytes: &'a [u8]) -> Self {
-        Self(Checked::Pieces(bytes))
+    /// `bytes` have been found to be UTF-8, and no `str` was made of them.
+    pub(crate) fn known_valid(bytes: &'a [u8]) -> Self {
+        Self(Checked::Bytes(bytes))
     }
 
     /// The text's bytes.
     pub fn as_bytes(&self) -> &'a [u8] {
         match self.0 {
             Checked::Whole(text) => text.as_bytes(),
-            Checked::Pieces(bytes) => bytes,
+            Checked::Bytes(bytes) => bytes,
         }
     }
 
@@ -175,7 +176,7 @@ impl<'a> Text<'a> {
         match self.0 {
             Checked::Whole(text) => text,
             // The decoder has seen every byte, so the default is never taken.
-            Checked::Pieces(bytes) => utf8::check(bytes).unwrap_or_default(),
+            Checked::Bytes(bytes) => utf8::check(bytes).unwrap_or_default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 #[cfg(unix)]
 use mio::net::UnixListener;
-use mio::{Interest, Registry, Token, event::Source, net::TcpListener};
+use mio::{Interest, Registry, Token, event, net::TcpListener};
 
 use super::{
     ConnId,
@@ -17,6 +17,7 @@ use super::{
     connections::Connections,
     log::{self, Warned},
     phase::{Phase, Readiness, Slot},
+    shared_listener::Membership,
     slots::Slots,
     socket::Stream,
 };
@@ -42,9 +43,18 @@ pub(super) enum Listening {
     Unix(UnixListener),
 }
 
+/// Where a listener's connections come from.
+pub(super) enum Source {
+    Own(Listening),
+    Shared(Membership),
+    /// The loop has stopped to accept.
+    Stopped,
+}
+
 pub(super) struct Listener {
-    /// `None` once the loop has stopped to accept.
-    listening: Option<Listening>,
+    source: Source,
+    /// The number of the [`SharedListener`](super::SharedListener) that it belongs to.
+    door: Option<usize>,
     pub(super) verify: Box<Verify>,
     config: Arc<Config>,
     /// The backlog may hold more.
@@ -61,7 +71,7 @@ impl fmt::Debug for Listener {
 }
 
 impl Listening {
-    fn source(&mut self) -> &mut dyn Source {
+    pub(super) fn source(&mut self) -> &mut dyn event::Source {
         match self {
             Listening::Tcp(listener) => listener,
             #[cfg(unix)]
@@ -69,7 +79,7 @@ impl Listening {
         }
     }
 
-    fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    pub(super) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Listening::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Some(peer))),
             #[cfg(unix)]
@@ -78,25 +88,50 @@ impl Listening {
     }
 }
 
-impl Listener {
-    pub(super) fn new(
-        mut listening: Listening,
-        config: Arc<Config>,
-        verify: Box<Verify>,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<Self> {
+impl Source {
+    pub(super) fn own(mut listening: Listening, registry: &Registry, token: Token) -> io::Result<Self> {
         registry.register(listening.source(), token, Interest::READABLE)?;
-        Ok(Self { listening: Some(listening), verify, config, pending: true, retry_at: None, failing: None })
+        Ok(Source::Own(listening))
+    }
+
+    /// `None`: there is no socket here, or no more.
+    fn accept(&self) -> Option<io::Result<(Stream, Option<SocketAddr>)>> {
+        match self {
+            Source::Own(listening) => Some(listening.accept()),
+            Source::Shared(membership) => membership.accept(),
+            Source::Stopped => None,
+        }
+    }
+}
+
+impl Listener {
+    pub(super) fn new(source: Source, config: Arc<Config>, verify: Box<Verify>) -> Self {
+        let (pending, door) = match &source {
+            Source::Shared(membership) => (membership.accepts(), Some(membership.door().number())),
+            Source::Own(_) | Source::Stopped => (true, None),
+        };
+        Self { source, door, verify, config, pending, retry_at: None, failing: None }
+    }
+
+    /// Whether it takes the connections of this shared listener.
+    pub(super) fn is_for(&self, door: usize) -> bool {
+        self.door == Some(door)
     }
 
     /// No more connections: the socket is closed.
     pub(super) fn stop(&mut self, registry: &Registry) {
-        if let Some(mut listening) = self.listening.take() {
+        if let Source::Own(mut listening) = std::mem::replace(&mut self.source, Source::Stopped) {
             let _ = registry.deregister(listening.source());
         }
         self.pending = false;
         self.retry_at = None;
+    }
+
+    /// The other loops hand nothing on to this one any more; the socket stays open.
+    pub(super) fn take_no_more(&self) {
+        if let Source::Shared(membership) = &self.source {
+            membership.serve(false);
+        }
     }
 
     /// When accepting is tried again, and whether that is at once.
@@ -111,10 +146,13 @@ impl Listener {
             return;
         }
         self.retry_at = None;
-        let Some(listening) = &self.listening else { return };
         let mut passed = 0;
         for _ in 0..self.config.accept_budget() {
-            match listening.accept() {
+            let Some(accepted) = self.source.accept() else {
+                self.pending = false;
+                return;
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     passed = 0;
                     connections.stats.accepted += 1;
@@ -122,6 +160,18 @@ impl Listener {
                         log::accepts_again(number);
                     }
                     let Some((place, refusal)) = enter(connections, number, peer) else { continue };
+                    // A refusal is answered here, where it was found.
+                    let (stream, place) = match &mut self.source {
+                        Source::Shared(membership) if refusal.is_none() => {
+                            let Err(mine) = membership.hand_on(stream, peer, place) else {
+                                connections.stats.handed_on += 1;
+                                continue;
+                            };
+                            mine
+                        }
+                        _ => (stream, place),
+                    };
+                    connections.came();
                     let is_refused = refusal.is_some();
                     let phase = self.serving(peer, refusal, now);
                     let arrival = Arrival { stream, phase, listener: number, place };
@@ -154,7 +204,7 @@ impl Listener {
     }
 
     /// A connection's first phase; with a refusal its only one.
-    fn serving(&self, peer: Option<SocketAddr>, refusal: Option<HandshakeError>, now: Instant) -> Phase {
+    pub(super) fn serving(&self, peer: Option<SocketAddr>, refusal: Option<HandshakeError>, now: Instant) -> Phase {
         let mut handshake = ServerHandshake::new(self.config.http_limits(), self.config.http_timeouts(), now);
         handshake.set_peer_addr(peer);
         #[cfg(feature = "deflate")]
@@ -191,8 +241,8 @@ fn enter(
     listener: u16,
     peer: Option<SocketAddr>,
 ) -> Option<(Place, Option<HandshakeError>)> {
-    let Connections { admissions, stats, .. } = connections;
-    match admissions.get_mut(usize::from(listener)).map(|admission| admission.enter(peer)) {
+    let Connections { gates, stats, .. } = connections;
+    match gates.get_mut(usize::from(listener)).map(|gate| gate.enter(peer)) {
         Some(Entry::Admitted(place)) => Some((place, None)),
         Some(Entry::Refused(place, error)) => {
             match error {
@@ -218,7 +268,7 @@ pub(super) struct Arrival {
     pub(super) place: Place,
 }
 
-/// Gives it a slot; if that fails it is closed, and its place given back.
+/// Gives it a slot; if that fails it is closed, and its place given back. The caller has counted it ([`Connections::came`]).
 pub(super) fn adopt(
     connections: &mut Connections,
     arrival: Arrival,
@@ -232,6 +282,7 @@ pub(super) fn adopt(
     let interest = if connecting { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
     if let Err(error) = stream.register(registry, Slots::<Slot>::token(base, id), interest) {
         connections.give_back(listener, place);
+        connections.went();
         return Err(error);
     }
     let ready = Readiness { writable: connecting, ..Readiness::default() };

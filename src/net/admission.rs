@@ -3,12 +3,37 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
 };
 
+use super::shared_listener::Door;
 use crate::{Config, handshake::HandshakeError};
 
 /// Connections beyond the limits that a listener answers at once: their refusal lingers, so that it arrives.
 const REFUSED: usize = 64;
+
+/// Where a listener's connections are counted: in the loop, or together with those of other loops.
+#[derive(Debug)]
+pub(super) enum Gate {
+    Own(Admission),
+    Shared(Arc<Door>),
+}
+
+impl Gate {
+    pub(super) fn enter(&mut self, peer: Option<SocketAddr>) -> Entry {
+        match self {
+            Gate::Own(admission) => admission.enter(peer),
+            Gate::Shared(door) => door.enter(peer),
+        }
+    }
+
+    pub(super) fn leave(&mut self, place: Place) {
+        match self {
+            Gate::Own(admission) => admission.leave(place),
+            Gate::Shared(door) => door.leave(place),
+        }
+    }
+}
 
 /// What one listener holds.
 #[derive(Debug)]

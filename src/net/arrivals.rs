@@ -7,6 +7,7 @@ use super::{
     accept::{self, Arrival},
     admission::Place,
     phase::{OUTGOING, Opening, Phase},
+    shared_listener::HandOver,
 };
 use crate::{
     Config, Connection, MaskingKeys, RecvBuffer,
@@ -68,6 +69,7 @@ impl EventLoop {
         let phase = Phase::Opening(Box::new(opening));
         let base = self.first_slot();
         let arrival = Arrival { stream, phase, listener: OUTGOING, place: Place::NONE };
+        self.connections.came();
         let id = accept::adopt(&mut self.connections, arrival, &self.registry, base)?;
         self.tell_of_shutdown(id);
         Ok(id)
@@ -115,6 +117,7 @@ impl EventLoop {
         }
         let base = self.first_slot();
         let arrival = Arrival { stream, phase, listener, place: Place::NONE };
+        self.connections.came();
         let id = accept::adopt(&mut self.connections, arrival, &self.registry, base)?;
         if !received.is_empty() {
             self.connections.large.add_left(&received);
@@ -129,6 +132,23 @@ impl EventLoop {
         self.connections.mark_dirty(id);
         self.tell_of_shutdown(id);
         Ok(id)
+    }
+
+    /// A connection that another loop of the same [`Loops`](super::Loops) accepted. What meets a loop without its listener is
+    /// closed, and counted by that listener; but a loop is handed nothing before it serves, and keeps its listeners.
+    pub(super) fn take_in(&mut self, connection: HandOver) {
+        let HandOver { stream, peer, ticket } = connection;
+        let Some(number) = self.listeners.iter().position(|listener| listener.is_for(ticket.door())) else { return };
+        let phase = self.listeners[number].serving(peer, None, self.connections.now);
+        let arrival = Arrival { stream, phase, listener: number as u16, place: ticket.redeem() };
+        let base = self.first_slot();
+        match accept::adopt(&mut self.connections, arrival, &self.registry, base) {
+            Ok(id) => {
+                self.connections.stats.handed_in += 1;
+                self.tell_of_shutdown(id);
+            }
+            Err(error) => self.connections.stats.count_accept_error(&error),
+        }
     }
 
     fn tell_of_shutdown(&mut self, id: ConnId) {

@@ -1,15 +1,16 @@
 //! What a handler may touch: every connection of the loop.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
 use super::{
     ConnId, Stats,
-    admission::{Admission, Place},
+    admission::{Gate, Place},
     deadlines::Deadlines,
     large::Large,
     phase::{Phase, Slot},
+    siblings::Siblings,
     slots::Slots,
 };
 use crate::{
@@ -21,15 +22,15 @@ use crate::{
 
 /// Bytes of storage for sending that are kept for the next connections that need some.
 const POOLED: usize = 128 * 1024;
-/// Places that a list of connections keeps for the next turn: 48 KiB.
-const LISTED: usize = 4 * 1024;
 
 /// All connections of an [`EventLoop`](super::EventLoop): a handler may send to, close or pause any of them.
 #[derive(Debug)]
 pub struct Connections {
     pub(super) slots: Slots<Slot>,
     /// What each listener holds.
-    pub(super) admissions: Vec<Admission>,
+    pub(super) gates: Vec<Gate>,
+    /// The loop is one of several.
+    pub(super) siblings: Option<Arc<Siblings>>,
     /// Something waits to be written, or the transport has to change.
     pub(super) dirty: Vec<ConnId>,
     /// To be read or polled, without another word from the kernel.
@@ -50,19 +51,13 @@ pub struct Connections {
     pub(super) now: Instant,
 }
 
-/// A list that has been worked through, for its storage: less of it than a turn of very many has needed.
-pub(super) fn emptied(mut list: Vec<ConnId>) -> Vec<ConnId> {
-    list.clear();
-    list.shrink_to(LISTED);
-    list
-}
-
 impl Connections {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
             slots: Slots::new(),
-            admissions: Vec::new(),
+            gates: Vec::new(),
+            siblings: None,
             dirty: Vec::new(),
             ready: Vec::new(),
             deadlines: Deadlines::new(now),
@@ -83,6 +78,7 @@ impl Connections {
     /// # Errors
     ///
     /// As there, and [`SendError::UnknownConnection`].
+    #[inline]
     pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Result<SendStatus, SendError> {
         let message = message.into();
         // What is sent on as it came is not copied, if it is large.
@@ -321,12 +317,13 @@ impl Connections {
             self.large.remove_left(leftover);
         }
         self.give_back(slot.listener, slot.place);
+        self.went();
         Some(slot)
     }
 
     pub(super) fn give_back(&mut self, listener: u16, place: Place) {
-        if let Some(admission) = self.admissions.get_mut(usize::from(listener)) {
-            admission.leave(place);
+        if let Some(gate) = self.gates.get_mut(usize::from(listener)) {
+            gate.leave(place);
         }
     }
 
@@ -363,9 +360,12 @@ impl Connections {
 
     /// A connection about to send, with storage to do it, and where what it sends is counted.
     pub(super) fn sender(&mut self, id: ConnId) -> Result<(&mut Connection, &mut Sent), SendError> {
-        self.mark_dirty(id);
-        let connection = self.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut());
-        let connection = connection.ok_or(SendError::UnknownConnection)?;
+        let slot = self.slots.get_mut(id).ok_or(SendError::UnknownConnection)?;
+        if !slot.ready.dirty {
+            slot.ready.dirty = true;
+            self.dirty.push(id);
+        }
+        let connection = slot.phase.connection_mut().ok_or(SendError::UnknownConnection)?;
         connection.lend(|| {
             let storage = self.pool.pop()?;
             self.pooled -= storage.capacity();
@@ -375,6 +375,7 @@ impl Connections {
     }
 
     /// What became of a whole message.
+    #[inline]
     pub(super) fn took(&mut self, id: ConnId, sent: Result<SendStatus, SendError>) -> Result<SendStatus, SendError> {
         match sent {
             Ok(status) => self.sent.whole(status),

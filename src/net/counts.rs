@@ -1,6 +1,6 @@
 //! Counts by kind: of refusals by status, of Close frames by code, of ends by cause.
 
-use std::fmt;
+use std::{fmt, ops::AddAssign};
 
 use crate::{Cause, CloseFrame, Deadline};
 
@@ -41,6 +41,13 @@ impl StatusCounts {
             Some(at) => self.counts[at] += 1,
             None => self.others += 1,
         }
+    }
+}
+
+impl AddAssign for StatusCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        self.others += other.others;
     }
 }
 
@@ -93,6 +100,13 @@ impl CloseCounts {
     }
 }
 
+impl AddAssign for CloseCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        self.others += other.others;
+    }
+}
+
 impl fmt::Debug for CloseCounts {
     /// Without the zeros.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,6 +147,24 @@ pub struct CauseCounts {
     pub aborted: u64,
     /// [`Cause::Served`].
     pub served: u64,
+}
+
+impl AddAssign for CauseCounts {
+    fn add_assign(&mut self, other: Self) {
+        // Field by field, so that one that is new cannot be forgotten.
+        let Self { clean, failed, handshake, eof, io, keepalive, close_timeout, slow_consumer, aborted, served } =
+            other;
+        self.clean += clean;
+        self.failed += failed;
+        self.handshake += handshake;
+        self.eof += eof;
+        self.io += io;
+        self.keepalive += keepalive;
+        self.close_timeout += close_timeout;
+        self.slow_consumer += slow_consumer;
+        self.aborted += aborted;
+        self.served += served;
+    }
 }
 
 impl CauseCounts {

@@ -11,12 +11,12 @@ use mio::{Interest, Registry, Token};
 use super::{
     ConnId, EventLoop,
     accept::Verify,
-    connections::{self, Connections},
+    connections::Connections,
     large::LARGE,
     log,
     phase::{Phase, Slot},
     shutdown,
-    slots::Slots,
+    slots::{self, Slots},
 };
 use crate::{
     Cause, Closed, Connection, Event, Kind, Message, RecvBuffer,
@@ -48,7 +48,7 @@ impl EventLoop {
             let verify = listener.map(|listener| &mut *listener.verify);
             drive(&mut self.connections, id, &mut self.rx, verify, on_event);
         }
-        self.working = connections::emptied(ready);
+        self.working = slots::emptied(ready);
     }
 }
 
@@ -188,21 +188,25 @@ fn deliver(
     while let Some(connection) = connections.slots.get_mut(id).and_then(|slot| slot.phase.connection_mut()) {
         let Some(event) = connection.poll_event(rx, now) else { return true };
         let frames = connection.frames_of_message();
-        let bytes = match &event {
-            Event::Message(message) => message.as_bytes().len(),
-            Event::Part(part) => part.message.as_bytes().len(),
-            _ => 0,
-        };
-        connections.count_event(&event, frames);
-        connections.log_event(id, &event);
-        match &event {
-            Event::Message(message) if message.as_bytes().len() >= LARGE && !message.is_str() => {
-                let kind = message.kind();
-                drop(event);
-                deliver_large(connections, id, rx, kind, on_event);
+        let bytes = match event {
+            Event::Message(message) => {
+                connections.count_message(frames);
+                let (kind, bytes) = (message.kind(), message.as_bytes().len());
+                if bytes >= LARGE && !message.is_str() {
+                    deliver_large(connections, id, rx, kind, on_event);
+                } else {
+                    on_event(connections, id, event);
+                }
+                bytes
             }
-            _ => on_event(connections, id, event),
-        }
+            event => {
+                let bytes = if let Event::Part(part) = &event { part.message.as_bytes().len() } else { 0 };
+                connections.count_event(&event, frames);
+                connections.log_event(id, &event);
+                on_event(connections, id, event);
+                bytes
+            }
+        };
         *budget = budget.saturating_sub(bytes);
         if *budget == 0 {
             rx.release();
@@ -223,8 +227,8 @@ fn deliver_large(
 ) {
     let now = connections.now;
     match connections.large.begin(rx, kind, now) {
-        Some(payload) => on_event(connections, id, Event::Message(Message::checked_in_pieces(kind, &payload))),
-        None => on_event(connections, id, Event::Message(Message::checked_in_pieces(kind, rx.delivered()))),
+        Some(payload) => on_event(connections, id, Event::Message(Message::known_valid(kind, &payload))),
+        None => on_event(connections, id, Event::Message(Message::known_valid(kind, rx.delivered()))),
     }
     connections.large.end();
 }

@@ -3,11 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver},
-    },
+    sync::{Arc, mpsc::Receiver},
     time::{Duration, Instant},
 };
 
@@ -15,15 +11,15 @@ use mio::{Events, Poll, Registry, Token, Waker, net::TcpListener};
 
 use super::{
     ConnId, Connections, Handle,
-    accept::{self, Listener, Listening},
-    admission::Admission,
-    connections, drive,
-    handle::{self, Command, Notifier},
+    accept::{self, Listener, Listening, Source},
+    admission::{Admission, Gate},
+    drive,
+    handle::Command,
     phase::{Phase, Slot},
     shutdown::Shutdown,
-    slots::Slots,
+    slots::{self, Slots},
 };
-use crate::{Config, Event, RecvBuffer, SendStatus, handshake::Verdict, http::Request};
+use crate::{Config, Event, RecvBuffer, handshake::Verdict, http::Request};
 
 /// Tokens below a loop's connections: its waker and its listeners.
 const LISTENERS: usize = 63;
@@ -62,9 +58,11 @@ pub struct EventLoop {
     pub(super) connections: Connections,
     /// The one large receive buffer.
     pub(super) rx: RecvBuffer,
-    commands: Receiver<Command>,
-    handle: Handle,
+    pub(super) commands: Receiver<Command>,
+    pub(super) handle: Handle,
     pub(super) shutdown: Option<Shutdown>,
+    /// The thread of another loop of the same [`Loops`](super::Loops) has failed.
+    pub(super) abandoned: bool,
     /// Lists that are being worked through, kept for their storage.
     pub(super) working: Vec<ConnId>,
 }
@@ -76,15 +74,9 @@ impl EventLoop {
     ///
     /// The operating system's, such as too many open files.
     pub fn new() -> io::Result<Self> {
-        let poll = Poll::new()?;
+        let (poll, waker) = own_poll()?;
         let registry = poll.registry().try_clone()?;
-        let waker = Waker::new(&registry, Token(0))?;
-        let mut event_loop = Self::in_poll(&registry, 0, move || {
-            // It fails only when the poll has gone, and then nobody waits.
-            let _ = waker.wake();
-        })?;
-        event_loop.poll = Some((poll, Events::with_capacity(EVENTS)));
-        Ok(event_loop)
+        Ok(Self::assemble(Some(poll), registry, 0, Handle::new(waker)))
     }
 
     /// A loop in the caller's poll. It uses the tokens from `base` on, so give it the upper end: `base` to `base + 63`
@@ -98,25 +90,41 @@ impl EventLoop {
     ///
     /// The operating system's.
     pub fn in_poll(registry: &Registry, base: usize, notify: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
-        let (sender, commands) = mpsc::sync_channel(handle::CAPACITY);
-        let notifier = Notifier { pending: AtomicBool::new(false), notify: Box::new(notify) };
-        Ok(Self {
-            poll: None,
-            registry: registry.try_clone()?,
+        Ok(Self::assemble(None, registry.try_clone()?, base, Handle::new(notify)))
+    }
+
+    pub(super) fn assemble(
+        poll: Option<Poll>,
+        registry: Registry,
+        base: usize,
+        (handle, commands): (Handle, Receiver<Command>),
+    ) -> Self {
+        Self {
+            poll: poll.map(|poll| (poll, Events::with_capacity(EVENTS))),
+            registry,
             base,
             listeners: Vec::new(),
             connections: Connections::new(),
             rx: RecvBuffer::with_capacity(drive::READ),
             commands,
-            handle: Handle { commands: sender, notifier: Arc::new(notifier) },
+            handle,
             shutdown: None,
+            abandoned: false,
             working: Vec::new(),
-        })
+        }
     }
 
-    /// Numbers this loop among several, before it has connections: the number is a part of every [`ConnId`].
+    /// Numbers this loop among several, before it has connections: the number is a part of every [`ConnId`]. A loop of
+    /// [`Loops`](super::Loops) keeps the number that it has there.
     pub fn set_number(&mut self, number: u16) {
-        self.connections.slots.event_loop = number;
+        if self.connections.siblings.is_none() {
+            self.connections.slots.event_loop = number;
+        }
+    }
+
+    /// Its number among several; 0 if it was given none.
+    pub fn number(&self) -> u16 {
+        self.connections.slots.event_loop
     }
 
     /// Listens on a TCP address and answers where: port 0 takes a free one. `verify` answers each request, to upgrade
@@ -164,14 +172,24 @@ impl EventLoop {
         config: Arc<Config>,
         verify: Box<accept::Verify>,
     ) -> io::Result<()> {
+        let token = self.next_listener()?;
+        let gate = Gate::Own(Admission::new(&config));
+        let source = Source::own(listening, &self.registry, token)?;
+        self.put_listener(Listener::new(source, config, verify), gate);
+        Ok(())
+    }
+
+    /// The token of one listener more.
+    pub(super) fn next_listener(&self) -> io::Result<Token> {
         if self.listeners.len() == LISTENERS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "at most 63 listeners in one event loop"));
         }
-        let token = Token(self.base + 1 + self.listeners.len());
-        let admission = Admission::new(&config);
-        self.listeners.push(Listener::new(listening, config, verify, &self.registry, token)?);
-        self.connections.admissions.push(admission);
-        Ok(())
+        Ok(Token(self.base + 1 + self.listeners.len()))
+    }
+
+    pub(super) fn put_listener(&mut self, listener: Listener, gate: Gate) {
+        self.listeners.push(listener);
+        self.connections.gates.push(gate);
     }
 
     /// One turn: waits up to `timeout` (`None`: until something happens) and hands each event to `on_event`, which may
@@ -180,12 +198,16 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// The poll's own. What goes wrong with a connection is its [`Event::Closed`].
+    /// The poll's own. What goes wrong with a connection is its [`Event::Closed`]. In a loop of [`Loops`](super::Loops) also,
+    /// when the thread of another has failed and this one is shut down for it.
     pub fn turn(
         &mut self,
         timeout: Option<Duration>,
         on_event: impl FnMut(&mut Connections, ConnId, Event<'_>),
     ) -> io::Result<()> {
+        if self.abandoned && self.is_shut_down() {
+            return Err(io::Error::other("the thread of another event loop has failed"));
+        }
         self.flush();
         let Some((mut poll, mut events)) = self.poll.take() else {
             return Err(io::Error::new(
@@ -303,7 +325,7 @@ impl EventLoop {
         for id in dirty.drain(..) {
             drive::flush(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
         }
-        self.working = connections::emptied(dirty);
+        self.working = slots::emptied(dirty);
     }
 
     /// The token of the first slot.
@@ -341,32 +363,6 @@ impl EventLoop {
         self.handle.clone()
     }
 
-    fn run_commands(&mut self) {
-        if !self.handle.notifier.pending.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        for _ in 0..handle::CAPACITY {
-            let Ok(command) = self.commands.try_recv() else { return };
-            match command {
-                // The thread that asked is not there to be told, so what is refused is counted.
-                Command::Send(id, message) => {
-                    let taken = self.connections.send_prepared(id, &message);
-                    let refused = matches!(taken, Ok(SendStatus::Dropped) | Err(_));
-                    self.connections.stats.commands_refused += u64::from(refused);
-                }
-                Command::Broadcast(message) => {
-                    let (_, refused) = self.connections.broadcast_prepared(&message);
-                    self.connections.stats.commands_refused += refused as u64;
-                }
-                Command::Close(id, code, reason) => self.connections.close(id, code, &reason),
-                Command::Resume(id) => self.connections.resume(id),
-                Command::Answer(id, verdict) => _ = self.connections.answer(id, *verdict),
-                Command::Adopt(detached) => _ = self.adopt(*detached),
-            }
-        }
-        self.handle.wake();
-    }
-
     fn run_deadlines(&mut self) {
         let now = self.connections.now;
         while let Some(slot) = self.connections.deadlines.due(now) {
@@ -382,4 +378,15 @@ impl EventLoop {
             self.connections.plan(id);
         }
     }
+}
+
+/// A poll, and what ends its wait.
+pub(super) fn own_poll() -> io::Result<(Poll, impl Fn() + Send + Sync + 'static)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), Token(0))?;
+    let wake = move || {
+        // It fails only when the poll has gone, and then nobody waits.
+        let _ = waker.wake();
+    };
+    Ok((poll, wake))
 }

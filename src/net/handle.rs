@@ -3,13 +3,14 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{SyncSender, TrySendError},
+        mpsc::{self, Receiver, SyncSender, TrySendError},
     },
+    time::Duration,
 };
 
-use super::{ConnId, Detached};
+use super::{ConnId, Detached, shared_listener::HandOver};
 use crate::{CloseCode, PreparedMessage, handshake::Verdict};
 
 /// Commands that wait at most.
@@ -24,6 +25,30 @@ pub(super) enum Command {
     Resume(ConnId),
     Answer(ConnId, Box<Verdict>),
     Adopt(Box<Detached>),
+    HandOver(Box<HandOver>),
+}
+
+/// What does not stand in the queue: a loop can be told to go down however much it has to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    Drain(Duration),
+    ShutDown {
+        over: Duration,
+        within: Duration,
+    },
+    /// Another loop's thread has failed: down at once, and turns end with an error.
+    Abandon,
+}
+
+impl Order {
+    /// How grave it is.
+    fn rank(self) -> u8 {
+        match self {
+            Order::Drain(_) => 0,
+            Order::ShutDown { .. } => 1,
+            Order::Abandon => 2,
+        }
+    }
 }
 
 /// Why a [`Handle`] could not pass something on.
@@ -36,15 +61,32 @@ pub enum HandleError {
     /// The event loop has gone.
     #[error("the event loop has gone")]
     Gone,
+    /// A [`LoopsHandle`](super::LoopsHandle) was given the id of a loop that is none of its own.
+    #[error("none of these event loops has the number {event_loop}")]
+    UnknownLoop {
+        /// The loop's number.
+        event_loop: u16,
+    },
+    /// What was for all loops of a [`LoopsHandle`](super::LoopsHandle) has reached the others, but not these.
+    #[error("{loops} of the event loops have {CAPACITY} commands waiting")]
+    Missed {
+        /// How many loops.
+        loops: usize,
+    },
 }
 
 /// How a loop is woken, once however often it is asked before it runs.
 pub(super) struct Notifier {
     pub(super) pending: AtomicBool,
-    pub(super) notify: Box<dyn Fn() + Send + Sync>,
+    notify: Box<dyn Fn() + Send + Sync>,
+    order: Mutex<Option<Order>>,
 }
 
 impl Notifier {
+    pub(super) fn take_order(&self) -> Option<Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub(super) fn wake(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             (self.notify)();
@@ -69,6 +111,13 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// A door to a loop, and the loop's side of it.
+    pub(super) fn new(notify: impl Fn() + Send + Sync + 'static) -> (Self, Receiver<Command>) {
+        let (commands, receiver) = mpsc::sync_channel(CAPACITY);
+        let notifier = Notifier { pending: AtomicBool::new(false), notify: Box::new(notify), order: Mutex::default() };
+        (Self { commands, notifier: Arc::new(notifier) }, receiver)
+    }
+
     /// Ends the loop's wait for events.
     pub fn wake(&self) {
         self.notifier.wake();
@@ -129,6 +178,44 @@ impl Handle {
     /// As [`Handle::send`]; the connection is closed then.
     pub fn adopt(&self, detached: Detached) -> Result<(), HandleError> {
         self.pass(Command::Adopt(Box::new(detached)))
+    }
+
+    /// Has the loop [drain](super::EventLoop::drain), from its next turn on. It does not stand in the queue of commands, so it
+    /// is not refused, and may overtake what was asked for before.
+    pub fn drain(&self, over: Duration) {
+        self.order(Order::Drain(over));
+    }
+
+    /// Has the loop [shut down](super::EventLoop::shut_down), from its next turn on; as [`Handle::drain`], and for good: it
+    /// takes the place of a drain, and not the other way round. Its thread goes on with turns until
+    /// [`EventLoop::is_shut_down`](super::EventLoop::is_shut_down).
+    pub fn shut_down(&self, over: Duration, within: Duration) {
+        self.order(Order::ShutDown { over, within });
+    }
+
+    /// Leaves an order where the loop looks when it is woken. The graver stays.
+    pub(super) fn order(&self, order: Order) {
+        let mut waiting = self.notifier.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_none_or(|waiting| waiting.rank() <= order.rank()) {
+            *waiting = Some(order);
+        }
+        drop(waiting);
+        self.wake();
+    }
+
+    /// Passes a connection on that another loop accepted; gives it back if there is no room, or nobody.
+    pub(super) fn hand_over(&self, connection: HandOver) -> Result<(), HandOver> {
+        match self.commands.try_send(Command::HandOver(Box::new(connection))) {
+            Ok(()) => {
+                self.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(Command::HandOver(back)) | TrySendError::Disconnected(Command::HandOver(back))) => {
+                Err(*back)
+            }
+            // What comes back is what went in.
+            Err(_) => Ok(()),
+        }
     }
 
     fn pass(&self, command: Command) -> Result<(), HandleError> {

@@ -14,11 +14,11 @@ use crate::{Kind, RecvBuffer};
 /// From this size on a whole message is taken out of the receive buffer while it is handled.
 pub(super) const LARGE: usize = 64 * 1024;
 /// Storage that is kept, in bytes, at most.
-const MOST: usize = 64 << 20;
+const MOST: usize = 256 << 20;
 /// For how long without a large message.
 const KEEP: Duration = Duration::from_secs(1);
 /// Leftovers of reads, in bytes of their storage together, that may keep more than three times what they hold.
-const ROOMY: usize = 16 << 20;
+const ROOMY: usize = 64 << 20;
 
 /// Storage between two large messages.
 #[derive(Debug, Default)]
@@ -93,6 +93,7 @@ impl Large {
 
     /// `payload` by reference, if it is the message that is being handled, or a part of it. Its storage waits with it, and is
     /// not counted by a send queue's limit: so at most twice as much as is sent.
+    #[inline]
     pub(super) fn same(&self, kind: Kind, payload: &[u8]) -> Option<Bytes> {
         let (current_kind, current, storage) = self.current.as_ref()?;
         if payload.len() < LARGE || payload.len() < storage / 2 {

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     ConnId, EventLoop,
+    accept::Listener,
     connections::Connections,
     phase::{Phase, Slot},
 };
@@ -22,6 +23,9 @@ impl EventLoop {
     /// moment within `over`, so that their clients do not all come back at once. Plain HTTP is answered as before, so that
     /// a health check can tell. A request to upgrade is answered with 503, and `verify` is not asked; so is one whose answer
     /// was deferred. Its `Retry-After` is `over` in whole seconds, rounded up, at least 1: by then the farewells are said.
+    ///
+    /// A loop of [`Loops`](super::Loops) that drains is handed no more connections by the others, while one of them is not
+    /// draining. It accepts on for them, if it is the one that does.
     ///
     /// Who does not answer the farewell is ended after `Config::close_timeout`. Outgoing connections are closed too; one
     /// that is not open yet is ended. What is connected or adopted later goes in its first turn. Called again, it spreads
@@ -48,17 +52,22 @@ impl EventLoop {
     ///
     /// When the system has no randomness.
     pub fn drain(&mut self, over: Duration) -> io::Result<()> {
-        if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline.is_some()) {
-            return Ok(());
+        if !self.is_shutting_down() {
+            let seeds = self.seeds()?;
+            self.drain_with(over, &seeds);
         }
-        self.schedule(over, None)?;
+        Ok(())
+    }
+
+    fn drain_with(&mut self, over: Duration, seeds: &[u8]) {
+        self.listeners.iter().for_each(Listener::take_no_more);
+        self.schedule(over, None, seeds);
         let seconds = over.as_secs().saturating_add(u64::from(over.subsec_nanos() > 0));
         self.connections.draining = Some(seconds.max(1));
         let ids: Vec<_> = self.connections.slots.ids().collect();
         for id in ids {
             refuse_deferred(&mut self.connections, id);
         }
-        Ok(())
     }
 
     /// True when [`EventLoop::drain`] or [`EventLoop::shut_down`] was called and no WebSocket is left, not even one whose
@@ -70,29 +79,59 @@ impl EventLoop {
 
     /// Goes down gracefully: accepts no more, closes all connections with 1001 (each at a random moment within `over`,
     /// so that their clients do not all come back at once), and aborts what is left `within` after that. Go on with
-    /// turns until [`EventLoop::is_shut_down`]. Times above 24 days count as 24 days.
+    /// turns until [`EventLoop::is_shut_down`]. Times above 24 days count as 24 days. A shared listener is closed, for all
+    /// loops, by the one that accepts for them; see [`SharedListener`](super::SharedListener).
     ///
     /// # Errors
     ///
     /// When the system has no randomness.
     pub fn shut_down(&mut self, over: Duration, within: Duration) -> io::Result<()> {
-        for listener in &mut self.listeners {
-            listener.stop(&self.registry);
-        }
-        self.schedule(over, Some(within))
+        self.stop_listening();
+        let seeds = self.seeds()?;
+        self.schedule(over, Some(within), &seeds);
+        Ok(())
     }
 
     /// True when [`EventLoop::shut_down`] was called and no connection is left.
     pub fn is_shut_down(&self) -> bool {
-        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline.is_some()) && self.connections.is_empty()
+        self.is_shutting_down() && self.connections.is_empty()
     }
 
-    fn schedule(&mut self, over: Duration, within: Option<Duration>) -> io::Result<()> {
+    /// As [`EventLoop::drain`], asked for by another thread, whom no error reaches: without randomness all are told at once.
+    pub(super) fn begin_drain(&mut self, over: Duration) {
+        if !self.is_shutting_down() {
+            let seeds = self.seeds().unwrap_or_default();
+            self.drain_with(over, &seeds);
+        }
+    }
+
+    /// As [`EventLoop::shut_down`], asked for by another thread.
+    pub(super) fn begin_shut_down(&mut self, over: Duration, within: Duration) {
+        self.stop_listening();
+        let seeds = self.seeds().unwrap_or_default();
+        self.schedule(over, Some(within), &seeds);
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline.is_some())
+    }
+
+    fn stop_listening(&mut self) {
+        for listener in &mut self.listeners {
+            listener.stop(&self.registry);
+        }
+    }
+
+    /// Randomness for each connection.
+    fn seeds(&self) -> io::Result<Vec<u8>> {
         let mut seeds = vec![0; 4 * self.connections.slots.len_all()];
         getrandom::fill(&mut seeds).map_err(io::Error::other)?;
+        Ok(seeds)
+    }
+
+    fn schedule(&mut self, over: Duration, within: Option<Duration>, seeds: &[u8]) {
         let mut seeds = seeds.as_chunks().0.iter().map(|seed| u32::from_ne_bytes(*seed));
         self.shutdown = Some(Shutdown::new(&self.connections, over, within, || seeds.next().unwrap_or_default()));
-        Ok(())
     }
 }
 

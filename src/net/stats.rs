@@ -1,6 +1,6 @@
 //! What the loop counts.
 
-use std::io;
+use std::{io, iter::Sum, ops::AddAssign};
 
 use super::{
     ConnId, Connections,
@@ -9,7 +9,7 @@ use super::{
 use crate::{Cause, ConnectionStats, Event, handshake::HandshakeError};
 
 /// What the loop has seen so far. All are counts since its start, but `connections`, `open` and `buffered_amount`, which
-/// are of now.
+/// are of now. Those of several loops can be added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -21,6 +21,10 @@ pub struct Stats {
     pub buffered_amount: usize,
     /// Connections accepted by listeners, those included that were then refused.
     pub accepted: u64,
+    /// Of those, connections that were handed on to other loops of the same [`Loops`](super::Loops).
+    pub handed_on: u64,
+    /// Connections that another loop accepted, and that came in here.
+    pub handed_in: u64,
     /// Connections that were answered 503 because their listener held `Config::max_connections`.
     pub refused_by_total: u64,
     /// Connections that were answered 429 because their address had `Config::max_connections_per_address`.
@@ -95,6 +99,97 @@ impl Stats {
     }
 }
 
+/// Of several loops together: the sum of each count, of [`send_buffer_high_water`](Stats::send_buffer_high_water) the most, of
+/// [`last_accept_error`](Stats::last_accept_error) any.
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        // Field by field, so that one that is new cannot be forgotten.
+        let Self {
+            connections,
+            open,
+            buffered_amount,
+            accepted,
+            handed_on,
+            handed_in,
+            refused_by_total,
+            refused_by_address,
+            refused_unanswered,
+            accept_errors,
+            last_accept_error,
+            opened,
+            unopened,
+            handshakes_refused,
+            handshakes_timed_out,
+            handshakes_cut_off,
+            handshakes_failed,
+            messages_received,
+            messages_sent,
+            frames_received,
+            frames_sent,
+            pings_received,
+            pings_sent,
+            pongs_received,
+            pongs_sent,
+            dropped_newest,
+            dropped_oldest,
+            replaced,
+            commands_refused,
+            send_buffer_high_water,
+            closes_sent,
+            closes_received,
+            causes,
+            bytes_received,
+            bytes_sent,
+            turns,
+        } = other;
+        self.connections += connections;
+        self.open += open;
+        self.buffered_amount += buffered_amount;
+        self.accepted += accepted;
+        self.handed_on += handed_on;
+        self.handed_in += handed_in;
+        self.refused_by_total += refused_by_total;
+        self.refused_by_address += refused_by_address;
+        self.refused_unanswered += refused_unanswered;
+        self.accept_errors += accept_errors;
+        self.last_accept_error = last_accept_error.or(self.last_accept_error);
+        self.opened += opened;
+        self.unopened += unopened;
+        self.handshakes_refused += handshakes_refused;
+        self.handshakes_timed_out += handshakes_timed_out;
+        self.handshakes_cut_off += handshakes_cut_off;
+        self.handshakes_failed += handshakes_failed;
+        self.messages_received += messages_received;
+        self.messages_sent += messages_sent;
+        self.frames_received += frames_received;
+        self.frames_sent += frames_sent;
+        self.pings_received += pings_received;
+        self.pings_sent += pings_sent;
+        self.pongs_received += pongs_received;
+        self.pongs_sent += pongs_sent;
+        self.dropped_newest += dropped_newest;
+        self.dropped_oldest += dropped_oldest;
+        self.replaced += replaced;
+        self.commands_refused += commands_refused;
+        self.send_buffer_high_water = send_buffer_high_water.max(self.send_buffer_high_water);
+        self.closes_sent += closes_sent;
+        self.closes_received += closes_received;
+        self.causes += causes;
+        self.bytes_received += bytes_received;
+        self.bytes_sent += bytes_sent;
+        self.turns += turns;
+    }
+}
+
+impl Sum for Stats {
+    fn sum<I: Iterator<Item = Self>>(stats: I) -> Self {
+        stats.fold(Self::default(), |mut sum, stats| {
+            sum += stats;
+            sum
+        })
+    }
+}
+
 impl Connections {
     /// What the loop has seen so far. Looks at each connection once, for `open` and `buffered_amount`.
     pub fn stats(&self) -> Stats {
@@ -114,13 +209,17 @@ impl Connections {
     }
 
     /// `frames`: of how many the message came.
+    #[inline]
+    pub(super) fn count_message(&mut self, frames: u32) {
+        self.stats.messages_received += 1;
+        self.stats.frames_received += u64::from(frames);
+    }
+
+    /// `frames`: of how many the message came.
     pub(super) fn count_event(&mut self, event: &Event<'_>, frames: u32) {
         let stats = &mut self.stats;
         match event {
-            Event::Message(_) => {
-                stats.messages_received += 1;
-                stats.frames_received += u64::from(frames);
-            }
+            Event::Message(_) => self.count_message(frames),
             Event::Part(part) => {
                 stats.messages_received += 1;
                 stats.frames_received += if part.last { u64::from(frames) } else { 0 };

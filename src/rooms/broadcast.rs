@@ -9,6 +9,7 @@ use super::delivery::{Delivery, Outlet};
 use super::membership::Rooms;
 use super::operation::{Adapter, Operation, OwnedRoom, Recipients, Room, Scope, Target};
 use super::pauses::{Noting, Pauses};
+use super::span::Span;
 use crate::message::{PreparedMessage, SlowConsumer};
 use crate::net::{ConnId, Connections};
 
@@ -17,33 +18,78 @@ use crate::net::{ConnId, Connections};
 pub(super) struct House {
     pub(super) rooms: Rooms,
     pub(super) adapter: Option<Box<dyn Adapter>>,
+    span: Option<Span>,
     pauses: Pauses,
     /// The lists of the last broadcast, empty, for the next one: choosing recipients allocates nothing once warm.
     spare: [Vec<OwnedRoom>; 2],
 }
 
 impl House {
-    pub(super) fn new(rooms: Rooms) -> Self {
-        Self { rooms, ..Self::default() }
+    pub(super) fn new(rooms: Rooms, span: Option<Span>) -> Self {
+        Self { rooms, span, ..Self::default() }
     }
 
-    /// The one way of every operation: to the adapter, then to the members.
+    pub(super) fn missed_elsewhere(&self) -> u64 {
+        self.span.as_ref().map_or(0, Span::missed)
+    }
+
+    /// The one way of every operation: to the other hubs and the adapter, then to the members.
     pub(super) fn emit(&mut self, operation: &Operation, outlet: &mut impl Outlet) -> Delivery {
-        if operation.recipients.scope == Scope::Cluster
-            && let Some(adapter) = &mut self.adapter
-        {
-            adapter.publish(operation);
-        }
+        let _ = self.pass_on(operation);
         self.rooms.deliver(operation, outlet)
     }
 
-    /// The same, and `sender` is not read from until those have drained or closed that do not keep up.
-    fn emit_and_pause(&mut self, operation: &Operation, connections: &mut Connections, sender: ConnId) -> Delivery {
+    /// The same for a socket, which is not read from while another hub has no room for what it said.
+    fn emit_of(&mut self, sender: ConnId, operation: &Operation, connections: &mut Connections) -> Delivery {
+        if self.pass_on(operation)
+            && let Some(span) = &mut self.span
+            && connections.is_open(sender)
+        {
+            span.hold(sender);
+            connections.pause(sender);
+        }
+        self.rooms.deliver(operation, connections)
+    }
+
+    /// True when it waits for another hub.
+    fn pass_on(&mut self, operation: &Operation) -> bool {
+        if operation.recipients.scope != Scope::Cluster {
+            return false;
+        }
+        let waits = self.span.as_mut().is_some_and(|span| span.pass_on(operation));
+        if let Some(adapter) = &mut self.adapter {
+            adapter.publish(operation);
+        }
+        waits
+    }
+
+    /// What waits for other hubs goes on; whoever sent it is read from again, unless they wait for recipients.
+    pub(super) fn pass_on_late(&mut self, connections: &mut Connections) {
+        let Some(span) = &mut self.span else { return };
+        if span.pass_on_late() {
+            let free = span.take_held();
+            free.into_iter().filter(|id| !self.pauses.waits(*id)).for_each(|id| connections.resume(id));
+        }
+    }
+
+    /// This hub has taken something from its queue.
+    pub(super) fn made_room(&self) {
+        if let Some(span) = &self.span {
+            span.made_room();
+        }
+    }
+
+    /// As [`House::emit_of`], and `sender` is not read from either until those have drained or closed that do not keep up.
+    fn emit_and_pause(&mut self, sender: ConnId, operation: &Operation, connections: &mut Connections) -> Delivery {
+        let waits = self.pass_on(operation);
         let mut noting = Noting { outlet: connections, slow: Vec::new() };
-        let delivery = self.emit(operation, &mut noting);
+        let delivery = self.rooms.deliver(operation, &mut noting);
         let slow = noting.slow;
-        if !slow.is_empty() && connections.is_open(sender) {
+        if (waits || !slow.is_empty()) && connections.is_open(sender) {
             slow.into_iter().for_each(|recipient| self.pauses.add(sender, recipient));
+            if let Some(span) = self.span.as_mut().filter(|_| waits) {
+                span.hold(sender);
+            }
             connections.pause(sender);
         }
         delivery
@@ -52,13 +98,16 @@ impl House {
     /// Whoever waited for `id`, and for no other, is read from again.
     pub(super) fn release(&mut self, id: ConnId, connections: &mut Connections) {
         for sender in self.pauses.release(id) {
-            connections.resume(sender);
+            if !self.span.as_ref().is_some_and(|span| span.holds(sender)) {
+                connections.resume(sender);
+            }
         }
     }
 
     /// `id` has gone, or goes: whoever has it next would not know of a pause.
     pub(super) fn remove(&mut self, id: ConnId, connections: &mut Connections) {
-        if self.pauses.forget(id) {
+        let held = self.span.as_mut().is_some_and(|span| span.forget(id));
+        if self.pauses.forget(id) || held {
             connections.resume(id);
         }
         self.release(id, connections);
@@ -71,6 +120,7 @@ impl fmt::Debug for House {
         f.debug_struct("House")
             .field("rooms", &self.rooms)
             .field("adapter", &self.adapter.is_some())
+            .field("span", &self.span.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -139,7 +189,7 @@ impl<'h> Broadcast<'h> {
         self
     }
 
-    /// Reaches the connections of this hub alone, past its [`Adapter`].
+    /// Reaches the connections of this hub alone, past its [`Adapter`] and the other [`Hubs`](super::Hubs).
     pub fn local(mut self) -> Self {
         self.recipients.scope = Scope::Local;
         self
@@ -173,7 +223,8 @@ impl<'h> Broadcast<'h> {
     /// ends of a transfer. One that reads a little for ever holds up the sender for ever, whose keepalive is suspended
     /// meanwhile; a [`resume`](Connections::resume) of your own ends this pause too, and the end of this one ends yours.
     ///
-    /// From [`Io`](super::Io) and [`Hub`](super::Hub) it does nothing: there is no sender.
+    /// From [`Io`](super::Io) and [`Hub`](super::Hub) it does nothing: there is no sender. Recipients in other loops are not
+    /// waited for; other loops are, see [`FullLoop`](super::FullLoop).
     ///
     /// ```
     /// use wireroom::rooms::Socket;
@@ -200,8 +251,9 @@ impl<'h> Broadcast<'h> {
         recipients.except.extend(excluded);
         let message = message.into().with_wishes(slow_consumer, latest_of);
         let operation = Operation::new(recipients, message);
-        let delivery = match sender.filter(|_| pause_sender) {
-            Some(sender) => house.emit_and_pause(&operation, connections, sender),
+        let delivery = match sender {
+            Some(sender) if pause_sender => house.emit_and_pause(sender, &operation, connections),
+            Some(sender) => house.emit_of(sender, &operation, connections),
             None => house.emit(&operation, connections),
         };
         let Recipients { target, mut except, .. } = operation.recipients;

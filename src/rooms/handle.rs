@@ -3,8 +3,9 @@
 //! Knows: operations as plain data. Must not know: the rooms or the connections, which stay on the thread of the loop.
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+use super::hubs::HubsHandle;
 use super::operation::{Operation, Recipients, Room};
 use crate::frame::CloseCode;
 use crate::message::{PreparedMessage, SlowConsumer};
@@ -35,7 +36,7 @@ pub struct HubHandle {
     waker: Handle,
 }
 
-/// Why a call was not queued. Nothing has happened.
+/// Why a call was not queued. Nothing has happened, but for [`Missed`](Self::Missed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubHandleError {
@@ -45,12 +46,26 @@ pub enum HubHandleError {
     /// The hub is gone.
     #[error("the hub is gone")]
     Gone,
+    /// A [`HubsHandle`] was given the id of a loop that has none of its hubs.
+    #[error("none of these hubs is that of the event loop {event_loop}")]
+    UnknownLoop {
+        /// The loop's number.
+        event_loop: u16,
+    },
+    /// The queues of some hubs of a [`HubsHandle`] are full. The others have what was sent.
+    #[error("the queues of {hubs} of the hubs are full (handle_capacity)")]
+    Missed {
+        /// How many hubs.
+        hubs: usize,
+    },
 }
 
 /// One call on its way to the loop.
 #[derive(Debug)]
 pub(super) enum Command {
     Emit(Operation),
+    /// From another hub, or for several: for the members here.
+    Deliver(Arc<Operation>),
     Join(ConnId, Arc<str>),
     Leave(ConnId, Arc<str>),
     Close(ConnId, CloseCode, String),
@@ -58,8 +73,10 @@ pub(super) enum Command {
 }
 
 impl HubHandle {
-    pub(super) fn new(commands: SyncSender<Command>, waker: Handle) -> Self {
-        Self { commands, waker }
+    /// A handle with room for so many calls, and the hub's side of it.
+    pub(super) fn new(capacity: usize, waker: Handle) -> (Self, Receiver<Command>) {
+        let (commands, receiver) = sync_channel(capacity);
+        (Self { commands, waker }, receiver)
     }
 
     /// Who is in `room`, nobody left out. With a [`ConnId`] in place of a name: a private message.
@@ -69,7 +86,7 @@ impl HubHandle {
 
     /// Every open connection.
     pub fn everyone(&self) -> HandleBroadcast<'_> {
-        HandleBroadcast { handle: self, recipients: Recipients::everyone(), slow_consumer: None, latest_of: None }
+        HandleBroadcast::new(Way::One(self))
     }
 
     /// Sends to every open connection: `everyone().emit(message)`.
@@ -103,6 +120,15 @@ impl HubHandle {
         self.queue(Command::Abort(id))
     }
 
+    /// The same for an operation that several hubs share.
+    pub(super) fn pass(&self, operation: Arc<Operation>) -> Result<(), HubHandleError> {
+        self.queue(Command::Deliver(operation))
+    }
+
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+
     fn queue(&self, command: Command) -> Result<(), HubHandleError> {
         let queued = self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => HubHandleError::Full,
@@ -118,13 +144,29 @@ impl HubHandle {
 #[must_use = "nothing is sent before `emit`"]
 #[derive(Debug, Clone)]
 pub struct HandleBroadcast<'h> {
-    handle: &'h HubHandle,
+    way: Way<'h>,
     recipients: Recipients,
     slow_consumer: Option<SlowConsumer>,
     latest_of: Option<Arc<str>>,
 }
 
-impl HandleBroadcast<'_> {
+#[derive(Debug, Clone, Copy)]
+enum Way<'h> {
+    /// By one hub, and on from there.
+    One(&'h HubHandle),
+    /// To each hub.
+    All(&'h HubsHandle),
+}
+
+impl<'h> HandleBroadcast<'h> {
+    fn new(way: Way<'h>) -> Self {
+        Self { way, recipients: Recipients::everyone(), slow_consumer: None, latest_of: None }
+    }
+
+    pub(super) fn of_all(handle: &'h HubsHandle) -> Self {
+        Self::new(Way::All(handle))
+    }
+
     /// Also who is in `room`. Of everyone, only who is in `room`.
     pub fn to<'r>(mut self, room: impl Into<Room<'r>>) -> Self {
         self.recipients = self.recipients.and(room);
@@ -137,7 +179,8 @@ impl HandleBroadcast<'_> {
         self
     }
 
-    /// Reaches the connections of this hub alone, past its [`Adapter`](super::Adapter).
+    /// Reaches the connections of this hub alone, past its [`Adapter`](super::Adapter) and the other [`Hubs`](super::Hubs). On
+    /// a [`HubsHandle`], which goes to all of them, it changes nothing.
     pub fn local(mut self) -> Self {
         self.recipients = self.recipients.local();
         self
@@ -159,6 +202,10 @@ impl HandleBroadcast<'_> {
     /// each recipient.
     pub fn emit(self, message: impl Into<PreparedMessage>) -> Result<(), HubHandleError> {
         let message = message.into().with_wishes(self.slow_consumer, self.latest_of);
-        self.handle.queue(Command::Emit(Operation::new(self.recipients, message)))
+        let operation = Operation::new(self.recipients, message);
+        match self.way {
+            Way::One(handle) => handle.queue(Command::Emit(operation)),
+            Way::All(handle) => handle.deliver(operation),
+        }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::broadcast::{Broadcast, House};
@@ -19,6 +19,7 @@ use super::membership::Rooms;
 use super::operation::{Adapter, Operation, Room};
 use super::presence::RoomEvent;
 use super::socket::{Io, Socket};
+use super::span::{Farewell, FullLoop, Span};
 use crate::connection::{Closed, Event};
 use crate::message::PreparedMessage;
 use crate::net::{ConnId, Connections, EventLoop};
@@ -35,15 +36,24 @@ use crate::net::{ConnId, Connections, EventLoop};
 pub struct HubConfig {
     /// Limits of rooms and memberships.
     pub limits: RoomLimits,
-    /// How many calls of [`HubHandle`]s may wait for the loop. Default: 1,024. With 0 every call is refused as `Full`.
+    /// How many calls of [`HubHandle`]s may wait for the loop, and operations of the other [`Hubs`](super::Hubs), together.
+    /// Default: 1,024. With 0 every call is refused as `Full`.
     pub handle_capacity: usize,
     /// How many [`RoomEvent`]s may wait for [`Hub::poll_room_event`]. Default: 0, which records none.
     pub presence_capacity: usize,
+    /// What becomes of an operation for which another of the [`Hubs`](super::Hubs) has no room. Default:
+    /// [`FullLoop::HoldSender`].
+    pub full_loop: FullLoop,
 }
 
 impl Default for HubConfig {
     fn default() -> Self {
-        Self { limits: RoomLimits::default(), handle_capacity: 1_024, presence_capacity: 0 }
+        Self {
+            limits: RoomLimits::default(),
+            handle_capacity: 1_024,
+            presence_capacity: 0,
+            full_loop: FullLoop::default(),
+        }
     }
 }
 
@@ -76,6 +86,8 @@ pub struct Hub {
     handle_capacity: usize,
     handle_delivery: Delivery,
     on_unopened: OnUnopened,
+    /// Behind `commands`: when the others are woken by it, they find that this hub has gone.
+    _farewell: Option<Farewell>,
 }
 
 impl fmt::Debug for Hub {
@@ -91,16 +103,25 @@ impl Hub {
     }
 
     /// A hub with limits of your own. Connections that the loop has already are among everyone.
-    pub fn with_config(mut event_loop: EventLoop, config: HubConfig) -> Self {
+    pub fn with_config(event_loop: EventLoop, config: HubConfig) -> Self {
+        let door = HubHandle::new(config.handle_capacity, event_loop.handle());
+        Self::assemble(event_loop, config, door, None)
+    }
+
+    pub(super) fn assemble(
+        mut event_loop: EventLoop,
+        config: HubConfig,
+        (handle, commands): (HubHandle, Receiver<Command>),
+        span: Option<Span>,
+    ) -> Self {
         let mut rooms = Rooms::new(config.limits);
         rooms.watch(config.presence_capacity);
         for id in event_loop.connections().ids() {
             rooms.insert(id);
         }
-        let (sender, commands) = sync_channel(config.handle_capacity);
-        let handle = HubHandle::new(sender, event_loop.handle());
         Self {
-            house: House::new(rooms),
+            _farewell: span.as_ref().map(Span::farewell),
+            house: House::new(rooms, span),
             commands,
             handle,
             handle_capacity: config.handle_capacity,
@@ -193,9 +214,16 @@ impl Hub {
         self.handle.clone()
     }
 
-    /// What the emits of handles came to since this was last asked.
+    /// What the emits of handles, and those of the other [`Hubs`](super::Hubs), came to here since this was last asked.
     pub fn take_handle_delivery(&mut self) -> Delivery {
         std::mem::take(&mut self.handle_delivery)
+    }
+
+    /// Operations of this hub that were lost because another of the [`Hubs`](super::Hubs) had no room for them, once for each
+    /// such hub: its members have not got them. See [`HubConfig::full_loop`]; a larger [`HubConfig::handle_capacity`] bridges
+    /// longer turns of theirs.
+    pub fn missed_elsewhere(&self) -> u64 {
+        self.house.missed_elsewhere()
     }
 
     /// The loop, to listen, to connect or to flush. Before a connection is detached from it, [`forget`](Self::forget) it:
@@ -221,6 +249,7 @@ impl Hub {
     /// Carries out what handles asked for. At most one full queue per turn, so that a busy thread does not hold up the
     /// connections; what is left has the loop come back without waiting.
     fn carry_out_commands(&mut self) {
+        self.house.pass_on_late(self.event_loop.connections());
         let mut budget = self.handle_capacity;
         let mut delivery = Delivery::default();
         while budget > 0 {
@@ -229,11 +258,15 @@ impl Hub {
             let connections = self.event_loop.connections();
             match command {
                 Command::Emit(operation) => delivery += self.house.emit(&operation, connections),
+                Command::Deliver(operation) => delivery += self.house.rooms.deliver(&operation, connections),
                 Command::Join(id, room) => self.house.rooms.join_or_tell(id, &room),
                 Command::Leave(id, room) => _ = self.house.rooms.leave(id, &room),
                 Command::Close(id, code, reason) => connections.close(id, code, &reason),
                 Command::Abort(id) => connections.abort(id),
             }
+        }
+        if budget < self.handle_capacity {
+            self.house.made_room();
         }
         if budget == 0 && self.handle_capacity > 0 {
             self.event_loop.handle().wake();

@@ -86,11 +86,21 @@
 //! One encoding: the frame is formatted once, and each member's queue holds a count on the same bytes
 //! ([`PreparedMessage`](crate::message::PreparedMessage)). Nothing is hashed and nothing is allocated per member. The frames
 //! leave at the end of the turn, one `write` for each connection that has something to send, however many broadcasts there were.
+//! With other loops there is one copy more of the recipients' names, in up to three allocations, whatever the number of loops.
+//!
+//! # Rooms over several loops
+//!
+//! [`Hubs`] are the hubs of [`Loops`](crate::net::Loops), one on each thread, and their rooms are one: the calls of the table above
+//! reach who is in a room in whichever loop, and a connection's id says in which it is. A broadcast is encoded once, and crosses to
+//! each other loop by one entry in a bounded queue and one wake, which several share; there it goes to the members as if it had
+//! begun there. What one sender emits arrives at each recipient in order. Messages of different senders may be seen in different
+//! orders by recipients in different loops. What is of one loop alone, and what happens when a loop is too slow, is said at
+//! [`Hubs`].
 //!
 //! # Layout
 //!
 //! `operation` says to whom, as plain data; `membership` knows who that is and `delivery` hands it to the floor below; `broadcast`
-//! and `socket` are the words of a handler, `handle` those of another thread; `hub` ties them to the loop. `limits`, `pauses`
+//! and `socket` are the words of a handler, `handle` those of another thread; `hub` ties them to the loop, `hubs` and `span` to one another. `limits`, `pauses`
 //! and `presence` are what they say.
 //!
 //! Knows: ids, the loop, prepared messages. Must not know: frames, bytes, sockets, time.
@@ -99,19 +109,23 @@ mod broadcast;
 mod delivery;
 mod handle;
 mod hub;
+mod hubs;
 mod limits;
 mod membership;
 mod operation;
 mod pauses;
 mod presence;
 mod socket;
+mod span;
 
 pub use broadcast::Broadcast;
 pub use delivery::{Delivery, Outlet};
 pub use handle::{HandleBroadcast, HubHandle, HubHandleError};
 pub use hub::{Hub, HubConfig};
+pub use hubs::{Hubs, HubsHandle};
 pub use limits::{JoinError, RoomLimits};
 pub use membership::Rooms;
 pub use operation::{Adapter, Operation, OwnedRoom, Recipients, Room, Scope, Target};
 pub use presence::RoomEvent;
 pub use socket::{Io, Socket};
+pub use span::FullLoop;

@@ -93,7 +93,7 @@ pub enum Target {
 /// How far an operation reaches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// This hub, and whatever hubs its [`Adapter`] reaches.
+    /// This hub, the other [`Hubs`](super::Hubs), and whatever hubs its [`Adapter`] reaches.
     #[default]
     Cluster,
     /// This hub alone (`io.local` in Socket.IO).
@@ -177,6 +177,23 @@ impl Recipients {
             Target::Rooms(rooms) => Target::Rooms(names(rooms)),
         };
         Self { target, except: names(&self.except), scope: self.scope }
+    }
+
+    /// Whether somebody of this loop may be among them. Names may have members anywhere; an id says where it is.
+    pub(super) fn may_be_in(&self, event_loop: usize) -> bool {
+        match &self.target {
+            Target::Everyone => true,
+            Target::Rooms(rooms) => rooms.iter().any(|room| match room {
+                OwnedRoom::Named(_) => true,
+                OwnedRoom::Own(id) => usize::from(id.event_loop()) == event_loop,
+            }),
+        }
+    }
+
+    /// An id that it names as a recipient.
+    pub(super) fn first_id(&self) -> Option<ConnId> {
+        let Target::Rooms(rooms) = &self.target else { return None };
+        rooms.iter().find_map(|room| if let OwnedRoom::Own(id) = room { Some(*id) } else { None })
     }
 
     pub(super) fn add(&mut self, room: OwnedRoom) {

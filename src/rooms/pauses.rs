@@ -33,6 +33,11 @@ impl Pauses {
         senders.into_iter().filter(|sender| take(&mut self.waits_for, *sender, recipient)).collect()
     }
 
+    /// Whether `sender` waits for somebody.
+    pub(super) fn waits(&self, sender: ConnId) -> bool {
+        self.waits_for.contains_key(&sender)
+    }
+
     /// `sender` waits for nobody any more. Answers whether it did.
     pub(super) fn forget(&mut self, sender: ConnId) -> bool {
         let recipients = self.waits_for.remove(&sender).unwrap_or_default();

@@ -23,6 +23,8 @@ pub(super) struct End {
     /// Payloads of Pings that were accepted and not heard; those of Pongs that were due, of which some may not come.
     pub(super) pings: VecDeque<Vec<u8>>,
     pub(super) pongs: VecDeque<Vec<u8>>,
+    /// So many of them, the oldest, need not be heard.
+    pub(super) pongs_not_owed: usize,
     /// So many controls and messages were made: each is different. Their bytes.
     made: u32,
     sum: usize,
@@ -71,6 +73,7 @@ impl End {
             line: Line::default(),
             pings: VecDeque::new(),
             pongs: VecDeque::new(),
+            pongs_not_owed: 0,
             made: 0,
             sum: 0,
             echoes: false,
