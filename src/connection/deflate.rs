@@ -99,7 +99,7 @@ impl Connection {
     }
 
     /// Queues a fragment compressed. False: it is to be sent as it is.
-    pub(super) fn append_compressed_fragment(&mut self, writing: &mut Writing, payload: &[u8], fin: bool) -> bool {
+    pub(super) fn append_compressed_fragment(&mut self, writing: Writing, payload: &[u8], fin: bool) -> bool {
         let begun = self.flags.has(Flag::Begun);
         let (opcode, fragment) = match (begun, fin) {
             (false, false) => (writing.kind.opcode(), Fragment::First),
@@ -117,7 +117,7 @@ impl Connection {
             self.abort();
         }
         if !compressed {
-            writing.compression = Compression::Never;
+            self.writing = Some(Writing { compression: Compression::Never, ..writing });
         }
         compressed
     }

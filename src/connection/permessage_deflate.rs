@@ -44,9 +44,9 @@ use crate::handshake::{ClientWindow, DeflateOffer, DeflateParams};
 ///
 /// | | windows kept (the default) | not kept, in both directions |
 /// |---|---|---|
-/// | agreed on, nothing compressed yet | 80 bytes | 80 bytes |
-/// | after compressed messages in both directions | 418 KiB | 80 bytes |
-/// | [`release_after`](Self::release_after) later | 47 KiB | 80 bytes |
+/// | agreed on, nothing compressed yet | 160 bytes | 160 bytes |
+/// | after compressed messages in both directions | 418 KiB | 160 bytes |
+/// | [`release_after`](Self::release_after) later | 47 KiB | 160 bytes |
 ///
 /// A compressor takes 371 KiB with a window of 15 bits, 245 KiB with one of 9; a decompressor takes 47 KiB whatever the
 /// window. They are made for the first message that needs them. Where a window is not kept, a context is taken for a message

@@ -92,8 +92,6 @@ impl MessageWriter<'_> {
     }
 
     fn fragment(&mut self, payload: &[u8], fin: bool) -> SendStatus {
-        #[cfg_attr(not(feature = "deflate"), allow(unused_mut))]
-        let mut writing = self.connection.writing.unwrap_or(Writing::new(self.kind));
         let begun = self.connection.flags.has(Flag::Begun);
         let opcode = if begun { Opcode::Continuation } else { self.kind.opcode() };
         if !begun {
@@ -101,7 +99,10 @@ impl MessageWriter<'_> {
             self.connection.frame_all();
         }
         #[cfg(feature = "deflate")]
-        let compressed = self.connection.append_compressed_fragment(&mut writing, payload, fin);
+        let compressed = {
+            let writing = self.connection.writing.unwrap_or(Writing::new(self.kind));
+            self.connection.append_compressed_fragment(writing, payload, fin)
+        };
         #[cfg(not(feature = "deflate"))]
         let compressed = false;
         if !compressed {
@@ -111,7 +112,6 @@ impl MessageWriter<'_> {
             self.connection.queue.count_last();
         }
         self.connection.flags.set(Flag::Begun, true);
-        self.connection.writing = Some(writing);
         self.connection.status()
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Deadlines {
     base: u64,
     /// The time to which the loop has come, the same way.
     reached: u64,
-    /// 4 bytes a slot. In blocks, so that growing moves none.
+    /// 4 bytes a slot. Boxed, so that growing moves none.
     #[allow(clippy::vec_box)]
     blocks: Vec<Box<[u32; BLOCK]>>,
     /// The first deadline of each block that has one.
@@ -165,5 +165,13 @@ mod tests {
         assert_eq!(deadlines.due(days(29_976)), None);
         deadlines.plan(3, Some(days(30_000)));
         assert_eq!(deadlines.next(), Some(days(30_000)));
+        assert_eq!(deadlines.due(days(30_000)), Some(3));
+        // The base moves while one is overdue.
+        deadlines.plan(4, Some(days(30_001)));
+        deadlines.plan(5, Some(days(30_002)));
+        assert_eq!(deadlines.due(days(30_060)), Some(4));
+        deadlines.plan(70, Some(days(30_070)));
+        assert_eq!(deadlines.next(), Some(days(30_002)));
+        assert_eq!(deadlines.due(days(30_060)), Some(5));
     }
 }

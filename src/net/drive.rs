@@ -16,7 +16,7 @@ use super::{
     log,
     phase::{Phase, Slot},
     shutdown,
-    slots::Slots,
+    slots::{self, Slots},
 };
 use crate::{
     Cause, Closed, Connection, Event, Kind, Message, RecvBuffer,
@@ -48,7 +48,7 @@ impl EventLoop {
             let verify = listener.map(|listener| &mut *listener.verify);
             drive(&mut self.connections, id, &mut self.rx, verify, on_event);
         }
-        self.working = ready;
+        self.working = slots::emptied(ready);
     }
 }
 

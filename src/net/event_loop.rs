@@ -17,7 +17,7 @@ use super::{
     handle::Command,
     phase::{Phase, Slot},
     shutdown::Shutdown,
-    slots::Slots,
+    slots::{self, Slots},
 };
 use crate::{Config, Event, RecvBuffer, handshake::Verdict, http::Request};
 
@@ -320,7 +320,7 @@ impl EventLoop {
         for id in dirty.drain(..) {
             drive::flush(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
         }
-        self.working = dirty;
+        self.working = slots::emptied(dirty);
     }
 
     /// The token of the first slot.
