@@ -30,6 +30,9 @@ mod drain;
 #[path = "net/echo.rs"]
 mod echo;
 
+#[path = "net/fan_out.rs"]
+mod fan_out;
+
 #[path = "net/handle.rs"]
 mod handle;
 

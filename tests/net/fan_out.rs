@@ -1,0 +1,69 @@
+//! A broadcast to many: what arrives while it is written is read, and goes along.
+
+use std::time::{Duration, Instant};
+
+use wireroom::{Config, ConnId, Event, PreparedMessage};
+
+use crate::support::{PATIENCE, Peer, World, frame};
+
+const MEMBERS: usize = 100;
+
+/// A loop of which all peers are members; the first publishes.
+fn crowd() -> (World, Vec<ConnId>, Vec<Peer<std::net::TcpStream>>) {
+    let (mut world, address) = World::listening(Config::default());
+    world.echoes = false;
+    let (ids, peers) = (0..MEMBERS).map(|_| world.open(address)).unzip();
+    world.spend(Duration::from_millis(20));
+    (world, ids, peers)
+}
+
+#[test]
+fn what_arrives_while_a_broadcast_is_written_is_in_the_same_turn_and_in_order() {
+    let (mut world, ids, mut peers) = crowd();
+    peers[0].send(frame(0x81, "0"));
+    let mut heard = Vec::new();
+    let publisher = &mut peers[0];
+    world
+        .event_loop
+        .turn(Some(PATIENCE), |connections, id, event| {
+            let Event::Message(message) = event else { return };
+            assert_eq!(id, ids[0]);
+            heard.push(message.as_text().unwrap().to_owned());
+            connections.broadcast_prepared(&PreparedMessage::new(message));
+            // It is in the loop's socket before the first write of this turn.
+            if heard.len() < 4 {
+                publisher.send(frame(0x81, heard.len().to_string()));
+            }
+        })
+        .unwrap();
+    assert_eq!(heard, ["0", "1", "2", "3"], "read between the writes");
+    for peer in &mut peers {
+        for text in &heard {
+            assert_eq!(world.frame(peer), (0x81, text.clone().into_bytes()));
+        }
+    }
+    world.spend(Duration::from_millis(20));
+    assert!(peers.iter_mut().all(|peer| peer.receive().is_empty()), "each once");
+}
+
+#[test]
+fn a_wake_that_comes_while_a_broadcast_is_written_is_not_lost() {
+    let (mut world, ids, mut peers) = crowd();
+    let handle = world.event_loop.handle();
+    peers[0].send(frame(0x81, "all"));
+    world
+        .event_loop
+        .turn(Some(PATIENCE), |connections, _, event| {
+            if let Event::Message(message) = event {
+                connections.broadcast_prepared(&PreparedMessage::new(message));
+                handle.send(ids[MEMBERS - 1], "one").unwrap();
+            }
+        })
+        .unwrap();
+    // The look that took the wake has carried out what it was for; no other turn comes.
+    let (start, last) = (Instant::now(), &mut peers[MEMBERS - 1]);
+    while last.receive().len() < 10 && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(last.receive(), b"\x81\x03all\x81\x03one");
+}
