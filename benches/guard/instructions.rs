@@ -8,7 +8,9 @@ mod workload;
 
 use std::hint::black_box;
 
-use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+#[cfg(not(feature = "deflate"))]
+use gungraun::library_benchmark_group;
+use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, main};
 use workload::{
     frames::Content::{self, Ascii, Binary, Mixed},
     opening::Opening,

@@ -85,6 +85,8 @@ fn nonces_and_first_keys_differ_from_run_to_run() {
         assert_eq!(hello.payload, b"hello");
         first_keys.insert(hello.mask.unwrap());
         peer.send(unmasked(CLOSE, [3, 232]));
+        // The client waits for the server to close first (RFC 6455 section 7.1.1).
+        drop(peer);
         client.finish();
     }
     assert_eq!((nonces.len(), first_keys.len()), (RUNS, RUNS));
