@@ -49,9 +49,12 @@ impl Connection {
 
     /// 5.5.1: "After both sending and receiving a Close message, an endpoint considers the WebSocket connection closed and MUST
     /// close the underlying TCP connection. The server MUST close the underlying TCP connection immediately".
+    /// But a Pong that is due may follow the peer's Close, and to one that meets a closed socket the system answers with a
+    /// reset, which destroys what is still on its way.
     #[cfg(feature = "net")]
     pub(crate) fn has_both_closes(&self) -> bool {
-        self.state == State::AwaitingEof && self.ending.as_ref().is_some_and(|ending| ending.both && ending.reported)
+        let both = self.ending.as_ref().is_some_and(|ending| ending.both && ending.reported);
+        self.state == State::AwaitingEof && both && self.pongs_due == 0
     }
 
     /// 7.1.7: fail the connection.

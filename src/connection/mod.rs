@@ -105,6 +105,8 @@ pub struct Connection {
     before: Option<NonZeroU32>,
     /// The keepalive's Ping was queued while output was blocked, and nothing has left since.
     ping_waits: bool,
+    /// Our Pings that the peer may still answer, also behind its Close (5.5.2: "unless it already received a Close frame").
+    pongs_due: u32,
     /// A control frame waits in line: the next one must not overtake it.
     control_waits: bool,
     /// A send answered with backpressure: `Event::Drain` is owed.
@@ -168,6 +170,7 @@ impl Connection {
             before: None,
             // Nothing overtakes what was queued before the connection was open.
             ping_waits: false,
+            pongs_due: 0,
             control_waits,
             drain_owed: false,
             eof: false,

@@ -120,7 +120,10 @@ impl Connection {
                     self.queue_control(Opcode::Pong, rx.slice(payload.clone()));
                     return Some(Event::Ping(rx.slice(payload)));
                 }
-                Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
+                Ok(Some(Found::Control { payload, .. })) => {
+                    self.pongs_due = self.pongs_due.saturating_sub(1);
+                    return Some(Event::Pong(rx.slice(payload)));
+                }
                 Ok(None) if self.eof => self.peer_is_silent(now),
                 Ok(None) => {
                     self.before = None;

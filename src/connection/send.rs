@@ -260,6 +260,7 @@ impl Connection {
         if !matches!(self.state, State::Open | State::AwaitingClose) {
             return;
         }
+        self.pongs_due = self.pongs_due.saturating_add(u32::from(opcode == Opcode::Ping));
         self.control_waits &= !self.queue.is_empty();
         if self.state == State::Open && self.queue.is_blocked() && !self.control_waits {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());
