@@ -99,10 +99,11 @@ impl Span {
             }
             if may_wait && late.len() < self.capacity {
                 late.push_back(shared.clone());
-                waits = true;
             } else {
                 self.missed += 1;
             }
+            // Also what was lost has a sender: what that one says next need not be lost.
+            waits |= !late.is_empty();
         }
         waits
     }
