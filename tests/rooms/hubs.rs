@@ -327,12 +327,12 @@ fn a_socket_for_whose_word_there_is_no_place_to_wait_is_held_too_and_misses_no_m
         let _ = stage.carry_out(1);
         assert_eq!(stage.passes_on(0), 0);
     }
+    // With room for one, two who go on at once may meet a full line again.
     let received = stage.received();
-    let (ann, cat): (Vec<_>, Vec<_>) = received[1].chunks(3).partition(|message| message[2] < 100);
-    assert_eq!(ann, (1..=3).map(byte).collect::<Vec<_>>());
-    let mut missed = stage.hubs[0].missed_elsewhere();
-    missed += cat.len() as u64;
-    assert_eq!(missed, 3, "each is heard or counted");
+    let (ann, cat): (Vec<_>, Vec<_>) = received[1].chunks(3).map(|message| message[2]).partition(|said| *said < 100);
+    assert!(ann.is_sorted() && cat.is_sorted(), "{ann:?} {cat:?}");
+    let missed = stage.hubs[0].missed_elsewhere();
+    assert_eq!((ann.len() + cat.len()) as u64 + missed, 6, "each is heard or counted");
 }
 
 #[test]
