@@ -39,7 +39,7 @@ impl Slot {
         }
     }
 
-    /// Both Close frames have passed, no Pong is due, and everything that came was read.
+    /// Both Close frames have passed, little can be on its way in either direction, and everything that came was read.
     pub(super) fn is_done(&self) -> bool {
         self.phase.connection().is_some_and(Connection::has_both_closes)
             && !self.ready.readable
