@@ -221,6 +221,25 @@ fn control_frames_overtake_at_a_frame_boundary_while_output_is_blocked() {
 }
 
 #[test]
+fn a_control_frame_that_has_left_does_not_keep_the_next_one_in_line() {
+    for role in ROLES {
+        let mut end = Endpoint::new(role, Config::default());
+        // There is storage then, and the messages take the short way.
+        assert_eq!(end.send(&[0; 500]), Ok(SendStatus::Queued));
+        let _ = end.connection.ping(b"first").unwrap();
+        end.flush();
+        for byte in [1, 2] {
+            assert_eq!(end.send(&[byte; 50]), Ok(SendStatus::Queued));
+        }
+        let mut out = end.write(10);
+        let _ = end.connection.ping(b"second").unwrap();
+        out.extend(end.flush());
+        let order: Vec<_> = frames(role, &out).into_iter().map(|(first, _)| first).collect();
+        assert_eq!(order, [BINARY, PING, BINARY], "{role:?}");
+    }
+}
+
+#[test]
 fn control_frames_overtake_between_fragments_and_shared_payloads() {
     for role in ROLES {
         let mut end = Endpoint::new(role, Config::default());

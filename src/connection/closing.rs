@@ -23,7 +23,7 @@ pub(crate) enum State {
     Flushing,
     /// Everything was sent. A server has shut its side down and lingers, a client waits for the server's end of stream
     /// (7.1.1: the server closes first; a plain close with unread bytes would destroy our Close frame on its way). Once the
-    /// peer's Close has come and nothing lies unread, `net` does not linger.
+    /// peer's Close has come, no Pong is due, little was sent and nothing lies unread, `net` does not linger.
     AwaitingEof,
     /// The transport can go.
     Closed,

@@ -12,6 +12,10 @@ use crate::{
     frame::{CloseFrame, Opcode},
 };
 
+/// What leaves our system at once on a connection that is new: RFC 6928 section 2. (What counts the bytes goes round at 4 GiB.)
+#[cfg(feature = "net")]
+const FIRST_WINDOW: u32 = 14_600;
+
 /// The rare part of the state: how it comes to an end.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
@@ -50,9 +54,12 @@ impl Connection {
 
     /// 5.5.1: "After both sending and receiving a Close message, an endpoint considers the WebSocket connection closed and MUST
     /// close the underlying TCP connection. The server MUST close the underlying TCP connection immediately".
+    /// But a Pong that is due may follow the peer's Close, or one that nobody asked for (5.5.3). To what meets a closed socket
+    /// the system answers with a reset, which destroys what is still on its way: so not where that may be much.
     #[cfg(feature = "net")]
     pub(crate) fn has_both_closes(&self) -> bool {
-        self.state == State::AwaitingEof && self.rare.ending().is_some_and(|ending| ending.both && ending.reported)
+        let both = self.rare.ending().is_some_and(|ending| ending.both && ending.reported);
+        self.state == State::AwaitingEof && both && self.pongs_due == 0 && self.queue.progress() <= FIRST_WINDOW
     }
 
     /// 7.1.7: fail the connection.

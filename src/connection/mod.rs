@@ -98,13 +98,16 @@ pub struct Connection {
     answers: [Answers; 2],
     /// What waited when the last event was handed out.
     before: Option<NonZeroU32>,
+    /// Our Pings that the peer may still answer, also behind its Close (5.5.2: "unless it already received a Close frame"). So many
+    /// that they cannot be counted stay so many.
+    pongs_due: u8,
     /// A message is being sent in fragments.
     writing: Option<Writing>,
 }
 
 /// A server may have a hundred thousand of them, of which most are at rest. What few need is for [`Rare`].
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Connection>() <= 168);
+const _: () = assert!(size_of::<Connection>() <= if cfg!(feature = "deflate") { 176 } else { 168 });
 
 impl Connection {
     /// The server's end of a connection whose opening handshake was accepted. The response waits to be sent.
@@ -152,6 +155,7 @@ impl Connection {
             flags,
             answers: Default::default(),
             before: None,
+            pongs_due: 0,
             writing: None,
             config,
         }

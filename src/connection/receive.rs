@@ -129,7 +129,10 @@ impl Connection {
                     self.queue_control(Opcode::Pong, rx.slice(payload.clone()));
                     return Some(Event::Ping(rx.slice(payload)));
                 }
-                Ok(Some(Found::Control { payload, .. })) => return Some(Event::Pong(rx.slice(payload))),
+                Ok(Some(Found::Control { payload, .. })) => {
+                    self.pongs_due -= u8::from((1..u8::MAX).contains(&self.pongs_due));
+                    return Some(Event::Pong(rx.slice(payload)));
+                }
                 Ok(None) if self.flags.has(Flag::Eof) => self.peer_is_silent(now),
                 Ok(None) => {
                     self.before = None;

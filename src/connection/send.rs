@@ -257,6 +257,7 @@ impl Connection {
         if !matches!(self.state, State::Open | State::AwaitingClose) {
             return;
         }
+        self.pongs_due = self.pongs_due.saturating_add(u8::from(opcode == Opcode::Ping));
         self.note_empty();
         if self.state == State::Open && self.queue.is_blocked() && !self.flags.has(Flag::ControlWaits) {
             let mut frame = Vec::with_capacity(FrameHeader::MAX + payload.len());

@@ -71,8 +71,9 @@
 //! is queued, and written to when all events have been handed out. One slice leaves by `send`, several by one `writev`; the
 //! poll is asked for writability only when the kernel did not take all.
 //!
-//! **The end, at once.** What a write has brought to its end is told in the same turn. Where both Close frames have passed and
-//! nothing lies unread, the server closes then and there and does not linger (section 7.1.1).
+//! **The end, at once.** What a write has brought to its end is told in the same turn. Where both Close frames have passed,
+//! none of our Pings waits for its Pong, little was sent and nothing lies unread, the server closes then and there and does
+//! not linger (section 7.1.1).
 //!
 //! # What each floor costs
 //!

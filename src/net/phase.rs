@@ -29,7 +29,7 @@ pub(super) struct Slot {
 
 /// Every connection has one, in a page of [`Slots`](super::slots::Slots).
 #[cfg(all(target_pointer_width = "64", not(debug_assertions)))]
-const _: () = assert!(size_of::<Slot>() <= 200);
+const _: () = assert!(size_of::<Slot>() <= if cfg!(feature = "deflate") { 208 } else { 200 });
 
 impl Slot {
     /// It is a WebSocket, or would be one, or its end as such has not been told. Plain HTTP is none.
@@ -41,7 +41,7 @@ impl Slot {
         }
     }
 
-    /// Both Close frames have passed, and everything that came was read.
+    /// Both Close frames have passed, little can be on its way in either direction, and everything that came was read.
     pub(super) fn is_done(&self) -> bool {
         self.phase.connection().is_some_and(Connection::has_both_closes)
             && !self.ready.readable

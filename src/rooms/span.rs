@@ -22,8 +22,8 @@ pub enum FullLoop {
     /// ([`Connections::pause`](crate::Connections::pause)) until nothing waits there any more. So a burst that the other loop
     /// cannot swallow at once sets its senders the pace of that loop, and nothing is missing. One that does not turn at all
     /// holds them for ever, their keepalive suspended. As many wait as the queue holds: those beyond, which only come from
-    /// others than sockets or from very many of them, are lost as with `Miss`. A [`resume`](crate::Connections::resume) of
-    /// your own ends the pause, and its end ends a pause of yours.
+    /// others than sockets or from very many of them, are lost as with `Miss`; their socket is not read from either, and loses
+    /// no more. A [`resume`](crate::Connections::resume) of your own ends the pause, and its end ends a pause of yours.
     #[default]
     HoldSender,
     /// It is lost for the recipients over there, and counted: [`Hub::missed_elsewhere`](super::Hub::missed_elsewhere). No
@@ -83,7 +83,8 @@ impl Span {
         Self { links, mine, policy, capacity, late, held: HashSet::new(), missed: 0 }
     }
 
-    /// To the hubs where somebody may be whom it is for. One copy is shared by them all. True when it waits for one of them.
+    /// To the hubs where somebody may be whom it is for. One copy is shared by them all. True when something waits there, this or what
+    /// was said before.
     pub(super) fn pass_on(&mut self, operation: &Operation) -> bool {
         let (mut shared, mut waits) = (None, false);
         for (number, (link, late)) in self.links.iter().zip(&mut self.late).enumerate() {
@@ -99,10 +100,11 @@ impl Span {
             }
             if may_wait && late.len() < self.capacity {
                 late.push_back(shared.clone());
-                waits = true;
             } else {
                 self.missed += 1;
             }
+            // Also what was lost has a sender: what that one says next need not be lost.
+            waits |= !late.is_empty();
         }
         waits
     }

@@ -1,5 +1,6 @@
 //! Every way to come to an end: exactly one `Event::Closed`, with the right cause, and no slot left behind.
 
+use std::io::Read;
 use std::{
     io::Write,
     net::Shutdown,
@@ -290,4 +291,63 @@ fn a_peer_that_closes_and_ends_its_side_still_gets_what_waits() {
     world.end_of_stream(&mut peer);
     assert!(matches!(world.closed(id).cause, Cause::Clean));
     world.empty();
+}
+
+#[test]
+fn section_5_5_2_a_pong_behind_the_peers_close_destroys_nothing() {
+    for size in [10, 1 << 20] {
+        let (mut world, address) = World::listening(Config::default());
+        let (id, mut peer) = world.open(address);
+        // The peer has not seen our Ping when it closes, so it has to answer it all the same: its Close is not the last of it.
+        let message = vec![7; size];
+        let connections = world.event_loop.connections();
+        let _ = connections.ping(id, b"?").unwrap();
+        let _ = connections.send(id, &message).unwrap();
+        peer.send(frame(0x88, b"\x03\xe8"));
+        assert!(matches!(world.closed(id).cause, Cause::Clean));
+        let mut ping = [0; 3];
+        peer.stream.read_exact(&mut ping).unwrap();
+        assert_eq!(&ping, b"\x89\x01?");
+        for _ in 0..2 {
+            // A second one would be refused after a reset.
+            peer.send(frame(0x8A, b"?"));
+            world.spend(Duration::from_millis(10));
+        }
+        assert_eq!(world.frame(&mut peer), (0x82, message));
+        assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
+        world.end_of_stream(&mut peer);
+        assert_eq!(peer.error, None);
+        drop(peer);
+        world.empty();
+    }
+}
+
+#[test]
+fn section_5_5_3_a_pong_that_nobody_asked_for_destroys_nothing_behind_the_peers_close() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    let large = vec![7; 1 << 20];
+    let _ = world.event_loop.connections().send(id, &large).unwrap();
+    peer.send(frame(0x88, b"\x03\xe8"));
+    assert!(matches!(world.closed(id).cause, Cause::Clean));
+    peer.send(frame(0x8A, b"a heartbeat"));
+    assert_eq!(world.frame(&mut peer), (0x82, large));
+    assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
+    world.end_of_stream(&mut peer);
+    assert_eq!(peer.error, None);
+    drop(peer);
+    world.empty();
+}
+
+#[test]
+fn where_little_was_sent_the_server_does_not_linger() {
+    let (mut world, address) = World::listening(Config::default());
+    let (id, mut peer) = world.open(address);
+    peer.send(frame(0x81, b"hi"));
+    assert_eq!(world.frame(&mut peer), (0x81, b"hi".to_vec()));
+    peer.send(frame(0x88, b"\x03\xe8"));
+    assert!(matches!(world.closed(id).cause, Cause::Clean));
+    assert!(world.event_loop.connections().is_empty(), "the peer has not closed its side");
+    assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
+    world.end_of_stream(&mut peer);
 }

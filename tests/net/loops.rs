@@ -625,3 +625,61 @@ fn the_statistics_of_loops_add_up() {
     assert_eq!(sum.turns, each[0].turns + each[1].turns);
     assert!(ids.iter().all(|id| matches!(street.worlds[usize::from(id.event_loop())].closed(*id).cause, Cause::Clean)));
 }
+
+#[test]
+fn after_a_crowd_that_comes_and_goes_in_every_way_all_places_are_free_again() {
+    const PLACES: usize = 20;
+    let config = Config::builder().max_connections(PLACES).max_connections_per_address(Some(PLACES));
+    let loops = Loops::new(3).unwrap();
+    let listener = loops.listen(loopback(), config.close_timeout(Duration::from_millis(100)).build().unwrap()).unwrap();
+    let (address, handle) = (listener.local_addr().unwrap(), loops.handle());
+    let clients = thread::spawn(move || {
+        let crowd: Vec<_> = (0..12_usize)
+            .map(|me| {
+                thread::spawn(move || {
+                    for round in 0..40 {
+                        let mut peer = TcpStream::connect(address).unwrap();
+                        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+                        let _ = match (me + round) % 6 {
+                            0 => Ok(()),
+                            1 => io::Write::write_all(&mut peer, &UPGRADE.as_bytes()[..30]),
+                            2 => io::Write::write_all(&mut peer, UPGRADE.as_bytes()),
+                            way => io::Write::write_all(&mut peer, UPGRADE.as_bytes()).and_then(|()| {
+                                let mut head = [0; 64];
+                                io::Read::read(&mut peer, &mut head)?;
+                                match way {
+                                    3 => io::Write::write_all(&mut peer, &frame(0x88, [3, 0xe8])),
+                                    4 => io::Write::write_all(&mut peer, &frame(0x83, [3, 0xe8])),
+                                    _ => Ok(()),
+                                }
+                            }),
+                        };
+                    }
+                })
+            })
+            .collect();
+        crowd.into_iter().for_each(|client| client.join().unwrap());
+        let start = Instant::now();
+        while handle.connections() != [0; 3] && start.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let left = handle.connections();
+        let peers = std::panic::catch_unwind(|| (0..PLACES).map(|_| waiting_peer(address)).collect::<Vec<_>>());
+        let spread = handle.connections();
+        let mut one_more = TcpStream::connect(address).unwrap();
+        one_more.set_read_timeout(Some(PATIENCE)).unwrap();
+        io::Write::write_all(&mut one_more, UPGRADE.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        let refused = io::Read::read_exact(&mut one_more, &mut head).map(|()| head);
+        drop(peers.map_err(drop));
+        handle.shut_down(Duration::ZERO, Duration::ZERO);
+        (left, spread, refused.unwrap())
+    });
+    let came_to = loops.run(|event_loop| echo(&listener, event_loop)).map(|_| ());
+    let (left, mut spread, refused) = clients.join().unwrap();
+    came_to.unwrap();
+    assert_eq!(left, [0; 3]);
+    spread.sort_unstable();
+    assert_eq!(spread, [6, 7, 7]);
+    assert_eq!(&refused, b"HTTP/1.1 503");
+}

@@ -309,6 +309,33 @@ fn what_has_no_sender_to_hold_waits_in_as_many_places_again_and_the_rest_is_coun
 }
 
 #[test]
+fn a_socket_for_whose_word_there_is_no_place_to_wait_is_held_too_and_misses_no_more() {
+    let mut stage = Stage::new(2, 3, holding(1));
+    stage.join("lobby", &[1]);
+    stage.says_bytes(0, 1..=3);
+    assert_eq!(stage.passes_on(0), 2, "one is in the queue of loop 1, one waits for room there");
+    stage.says_bytes(2, 101..=103);
+    assert_eq!(stage.passes_on(0), 1, "the first is lost, the others are not read");
+    assert_eq!(stage.hubs[0].missed_elsewhere(), 1);
+    let (mut heard, deadline) = (3, Instant::now() + PATIENCE);
+    while heard < 6 {
+        assert!(Instant::now() < deadline, "{heard} of 6 were heard");
+        let _ = stage.carry_out(1);
+        heard += stage.passes_on(0);
+    }
+    for _ in 0..3 {
+        let _ = stage.carry_out(1);
+        assert_eq!(stage.passes_on(0), 0);
+    }
+    // With room for one, two who go on at once may meet a full line again.
+    let received = stage.received();
+    let (ann, cat): (Vec<_>, Vec<_>) = received[1].chunks(3).map(|message| message[2]).partition(|said| *said < 100);
+    assert!(ann.is_sorted() && cat.is_sorted(), "{ann:?} {cat:?}");
+    let missed = stage.hubs[0].missed_elsewhere();
+    assert_eq!((ann.len() + cat.len()) as u64 + missed, 6, "each is heard or counted");
+}
+
+#[test]
 fn nothing_overtakes_what_waits() {
     let mut stage = Stage::new(2, 2, holding(3));
     stage.join("lobby", &[1]);
