@@ -304,13 +304,13 @@ impl EventLoop {
         let ready = std::mem::replace(&mut self.connections.ready, std::mem::take(&mut self.working));
         let driven = ready.len();
         self.drive(ready, on_event);
+        self.write_and_look(driven, on_event);
         let now = self.connections.now;
         if self.rx.capacity() > 4 * drive::READ {
             let next = self.connections.large.buffer(drive::READ, now);
             self.connections.large.give_back(std::mem::replace(&mut self.rx, next), now);
         }
         self.connections.large.release(now);
-        self.write_and_look(driven, on_event);
     }
 
     /// Writes what was queued outside of a turn. A turn begins with it.

@@ -110,7 +110,8 @@ impl HubHandle {
         self.queue(Command::Leave(id, room.into()))
     }
 
-    /// Starts the closing handshake of `id`.
+    /// Starts the closing handshake of `id`, if that is one of this hub's: of several, [`HubsHandle`](super::HubsHandle) finds
+    /// the one.
     pub fn close(&self, id: ConnId, code: CloseCode, reason: &str) -> Result<(), HubHandleError> {
         self.queue(Command::Close(id, code, reason.into()))
     }
