@@ -48,12 +48,11 @@ impl Target {
         Self { address: options.address, raw: options.raw, request: request.into_bytes() }
     }
 
-    /// Begins to connect. An address of ours has about 28,000 ports, so some thousands of connections share one.
-    fn connect(&self, number: usize) -> io::Result<TcpStream> {
+    /// Begins to connect, from one of our addresses.
+    fn connect(&self, source: Ipv4Addr) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        let source = Ipv4Addr::new(127, 1, (number / 4000) as u8, 1);
         socket.bind(&SocketAddrV4::new(source, 0).into())?;
         match socket.connect(&self.address.into()) {
             Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Err(error),
@@ -87,8 +86,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn begin(target: &Target, number: usize, poll: &Poll) -> io::Result<Self> {
-        let mut stream = target.connect(number)?;
+    pub fn begin(target: &Target, source: Ipv4Addr, number: usize, poll: &Poll) -> io::Result<Self> {
+        let mut stream = target.connect(source)?;
         poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,
@@ -226,7 +225,10 @@ pub fn connect_all(target: &Target, count: usize, poll: &mut Poll) -> io::Result
     let mut open = 0;
     while open < count {
         while connections.len() < count && connections.len() - open < AT_A_TIME {
-            connections.push(Connection::begin(target, connections.len(), poll)?);
+            // An address of ours has about 28,000 ports, so some thousands of connections share one.
+            let number = connections.len();
+            let source = Ipv4Addr::new(127, 1, (number / 4000) as u8, 1);
+            connections.push(Connection::begin(target, source, number, poll)?);
         }
         poll.poll(&mut events, Some(Duration::from_secs(5)))?;
         assert!(!events.is_empty(), "nothing happened for 5 s, with {open} of {count} connections open");

@@ -3,7 +3,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::Shutdown,
+    net::{Ipv4Addr, Shutdown},
     time::{Duration, Instant},
 };
 
@@ -53,12 +53,13 @@ pub fn run(options: &Options) -> Outcome {
     let mut script = Script { target: Target::new(options), message: Vec::new(), close: Vec::new() };
     put_masked(&mut script.message, 0x81, TEXT, &mut random);
     put_masked(&mut script.close, 0x88, &1000_u16.to_be_bytes(), &mut random);
+    let mut sources = Sources { run: (std::process::id() % 200) as u8, begun: 0 };
     let mut poll = Poll::new()?;
     let mut scratch = vec![0; 16 << 10];
     let mut latencies = histogram();
     let mut visits = Vec::new();
     for number in 0..options.connections {
-        visits.push(Visit::begin(&script, number, &poll)?);
+        visits.push(Visit::begin(&script, sources.next(), number, &poll)?);
     }
     let mut window = Window::new(options);
     let (mut ended, mut without_close) = (0, 0);
@@ -83,7 +84,7 @@ pub fn run(options: &Options) -> Outcome {
                 without_close += u64::from(!visit.close_seen && !options.raw);
                 // A reset leaves no TIME_WAIT behind: otherwise the ports would run out.
                 SockRef::from(&visit.connection.stream).set_linger(Some(Duration::ZERO))?;
-                *visit = Visit::begin(&script, number, &poll)?;
+                *visit = Visit::begin(&script, sources.next(), number, &poll)?;
             }
         }
         assert!(progress.elapsed() < Duration::from_secs(5), "no visit has ended for 5 s");
@@ -93,9 +94,23 @@ pub fn run(options: &Options) -> Outcome {
     Ok(line)
 }
 
+/// Where visits come from. Of who closes first a port rests for a minute, and where most ports of an address rest the system
+/// takes long to find one: so each run has addresses of its own, and each of them a few thousand visits.
+struct Sources {
+    run: u8,
+    begun: usize,
+}
+
+impl Sources {
+    fn next(&mut self) -> Ipv4Addr {
+        self.begun += 1;
+        Ipv4Addr::new(127, 2 + self.run, (self.begun / 4000 % 250) as u8, 1)
+    }
+}
+
 impl Visit {
-    fn begin(script: &Script, number: usize, poll: &Poll) -> std::io::Result<Self> {
-        let connection = Connection::begin(&script.target, number, poll)?;
+    fn begin(script: &Script, source: Ipv4Addr, number: usize, poll: &Poll) -> std::io::Result<Self> {
+        let connection = Connection::begin(&script.target, source, number, poll)?;
         Ok(Self { connection, began: Instant::now(), stage: Stage::Opening, echoed: 0, close_seen: false })
     }
 
