@@ -14,6 +14,10 @@ const LOOK: usize = 8;
 /// From so many writes for each connection that was read on, a turn is one that fans out.
 const FANS_OUT: usize = 4;
 
+/// So many bytes are read between the writes of a turn: whoever is written to last is not to find all of a loud peer's messages
+/// in its queue at once, of which that would refuse some.
+const READ_BETWEEN: u64 = 64 * 1024;
+
 type OnEvent<'h> = dyn FnMut(&mut Connections, ConnId, Event<'_>) + 'h;
 
 impl EventLoop {
@@ -24,9 +28,10 @@ impl EventLoop {
         let mut waits = self.connections.ready.len();
         let base = self.first_slot();
         let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
-        let looks = dirty.len() >= FANS_OUT * driven.max(1);
+        let fans_out = dirty.len() >= FANS_OUT * driven.max(1);
+        let enough = self.connections.stats.bytes_received + READ_BETWEEN;
         for (written, id) in dirty.iter().enumerate() {
-            if looks && written % LOOK == LOOK - 1 {
+            if fans_out && written % LOOK == LOOK - 1 && self.connections.stats.bytes_received < enough {
                 self.look();
                 waits = self.drive_new(waits, on_event);
             }

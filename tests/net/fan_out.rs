@@ -47,6 +47,29 @@ fn what_arrives_while_a_broadcast_is_written_is_in_the_same_turn_and_in_order() 
 }
 
 #[test]
+fn between_the_writes_of_a_turn_so_much_is_read_and_no_more() {
+    let (mut world, ids, mut peers) = crowd();
+    let large = vec![b'a'; 40 * 1024];
+    let publisher = &mut peers[0];
+    publisher.send(frame(0x82, &large));
+    let mut heard = 0;
+    world
+        .event_loop
+        .turn(Some(PATIENCE), |connections, id, event| {
+            let Event::Message(message) = event else { return };
+            assert_eq!((id, message.as_bytes().len()), (ids[0], large.len()));
+            heard += 1;
+            connections.broadcast_prepared(&PreparedMessage::new(message));
+            if heard < 8 {
+                publisher.send(frame(0x82, &large));
+            }
+        })
+        .unwrap();
+    // One before the writes, and between them until 64 KiB are reached.
+    assert_eq!(heard, 3);
+}
+
+#[test]
 fn a_wake_that_comes_while_a_broadcast_is_written_is_not_lost() {
     let (mut world, ids, mut peers) = crowd();
     let handle = world.event_loop.handle();
