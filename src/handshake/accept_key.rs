@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
+use crate::http::ByteSet;
+
 /// RFC 6455, 1.3: the "Globally Unique Identifier" that no other protocol would append.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -47,8 +49,7 @@ fn key_and_guid(key: &[u8; 24]) -> [u8; 60] {
 /// RFC 6455, 4.2.1, item 5: "a base64-encoded [..] value that, when decoded, is 16 bytes in length": 22 digits
 /// and two pads. Unused bits of the last digit are not looked at (RFC 4648, 3.5 leaves that open).
 pub(crate) fn is_valid_key(key: &[u8]) -> bool {
-    matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22
-        && digits.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'))
+    matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && ByteSet::BASE64.has_all(digits))
 }
 
 /// RFC 6455, 4.1: "a nonce consisting of a randomly selected 16-byte value that has been base64-encoded".

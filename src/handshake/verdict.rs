@@ -192,7 +192,8 @@ impl<'b> Request<'b> {
 /// RFC 6454, 5: the same scheme, host and port. 4: "If there is no port component [..] let /uri-port/ be the default port for
 /// the protocol given by /uri-scheme/", which browsers leave out, and people may write.
 fn is_same_origin(a: &str, b: &str) -> bool {
-    without_default_port(a).eq_ignore_ascii_case(without_default_port(b))
+    // Mostly they are written alike.
+    a == b || without_default_port(a).eq_ignore_ascii_case(without_default_port(b))
 }
 
 fn without_default_port(origin: &str) -> &str {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::head::Headers;
-use super::scan::find_byte;
+use super::scan::{ByteSet, find_byte};
 
 /// Without optional whitespace (SP, HTAB) at either end (RFC 9110, 5.6.3).
 #[inline]
@@ -53,8 +53,9 @@ impl<'b> Iterator for ListItems<'b> {
 /// Whether a comma list holds `token`, in any case.
 #[inline]
 pub(crate) fn list_has_token(value: &[u8], token: &str) -> bool {
+    // Mostly the value is one token; what is shorter holds no longer one.
     value.eq_ignore_ascii_case(token.as_bytes())
-        || ListItems::new(value).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
+        || (value.len() > token.len() && ListItems::new(value).any(|item| item.eq_ignore_ascii_case(token.as_bytes())))
 }
 
 /// RFC 9110, 7.2: `Host = uri-host [ ":" port ]`. Empty is invalid for `http` (4.2.1).
@@ -99,19 +100,16 @@ fn is_port(digits: &[u8]) -> bool {
 
 /// RFC 3986, 3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`, of which an IPv4 address is one.
 fn is_registered_name(name: &[u8]) -> bool {
-    let mut at = 0;
-    while let Some(&byte) = name.get(at) {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => at += 1,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => at += 1,
-            b'%' => match name.get(at + 1..at + 3) {
-                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => at += 3,
-                _ => return false,
-            },
-            _ => return false,
+    // Few names have escapes.
+    let mut rest = name;
+    while let Some(escape) = find_byte(rest, b'%') {
+        let hex = rest.get(escape + 1..escape + 3).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        if hex.is_none() || !ByteSet::NAME.has_all(&rest[..escape]) {
+            return false;
         }
+        rest = &rest[escape + 3..];
     }
-    true
+    ByteSet::NAME.has_all(rest)
 }
 
 /// RFC 3986, 3.2.2: `IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.

@@ -40,7 +40,7 @@ pub(crate) use exchange::{Answer, Exchange, Polled};
 pub(crate) use fields::{is_valid_host, trim};
 pub(crate) use head::{Known, ResponseHead, ResponseParser};
 pub(crate) use response::FieldLines;
-pub(crate) use scan::{is_token, is_token_byte};
+pub(crate) use scan::{ByteSet, is_token, is_token_byte};
 
 /// The bounds on what HTTP may cost before a connection upgrades.
 ///

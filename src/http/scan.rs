@@ -119,31 +119,53 @@ pub(crate) fn find_byte(bytes: &[u8], needle: u8) -> Option<usize> {
     rest.iter().position(|&byte| byte == needle).map(|found| at + found)
 }
 
-/// RFC 9110, 5.6.2: `tchar`.
-const TOKEN_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
+/// Some of the 256 bytes: to look one up costs a load, whatever the rule.
+#[derive(Debug)]
+pub(crate) struct ByteSet([bool; 256]);
+
+impl ByteSet {
+    /// RFC 9110, 5.6.2: `tchar`.
+    pub(crate) const TOKEN: &'static Self = &Self::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+    /// RFC 4648, 4: the digits of base64.
+    pub(crate) const BASE64: &'static Self = &Self::alphanumeric_and(b"+/");
+    /// RFC 3986, 2.2 and 2.3: `unreserved / sub-delims`.
+    pub(crate) const NAME: &'static Self = &Self::alphanumeric_and(b"-._~!$&'()*+,;=");
+
+    const fn alphanumeric_and(others: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < others.len() {
+            table[others[at] as usize] = true;
+            at += 1;
+        }
+        Self(table)
     }
-    let others = b"!#$%&'*+-.^_`|~";
-    let mut at = 0;
-    while at < others.len() {
-        table[others[at] as usize] = true;
-        at += 1;
+
+    #[inline]
+    pub(crate) fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
     }
-    table
-};
+
+    /// Without a branch for each.
+    #[inline]
+    pub(crate) fn has_all(&self, bytes: &[u8]) -> bool {
+        bytes.iter().fold(true, |all, &byte| all & self.has(byte))
+    }
+}
 
 #[inline]
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    TOKEN_BYTES[usize::from(byte)]
+    ByteSet::TOKEN.has(byte)
 }
 
 /// RFC 9110, 5.6.2: `token = 1*tchar`.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+    !bytes.is_empty() && ByteSet::TOKEN.has_all(bytes)
 }
 
 #[cfg(test)]
