@@ -99,7 +99,7 @@
 //! | 4 to 0, out | a text of 32 bytes queued and taken | `encode::count_1000_of_32` | 115 | |
 //! | | a text of 1 KiB | `encode::count_64_of_1024` | 332 | |
 //! | | a text of 64 KiB | `encode::count_4_of_65536` | 16,472 | |
-//! | 3 | a browser's opening handshake, answered | `handshake` | 12,302 | |
+//! | 3 | a browser's opening handshake, answered | `handshake` | 11,669 | |
 //! | 2, 4 | a broadcast of 128 bytes, for each of 1,000 members | `broadcast::to_1000_of_128` | 645 | |
 //! | | of 16 KiB, for each | `broadcast::to_1000_of_16384` | 648 | |
 //! | | of 128 bytes, one of four before a write, for each | `four_broadcasts::to_1000_of_128` | 718 | |
