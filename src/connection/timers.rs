@@ -222,6 +222,7 @@ mod tests {
             assert_eq!(timers.deadline(&config, true), Some(now + Duration::from_secs(30)), "hour {hour}");
         }
     }
+
     #[test]
     fn connections_of_a_config_may_begin_before_and_long_after_its_first() {
         let start = Instant::now() + Duration::from_secs(1 << 20);
