@@ -6,7 +6,11 @@
 
 use std::time::Duration;
 
-use super::{ConnId, Connections, EventLoop, drive, phase::Slot, slots::Slots};
+use super::{
+    ConnId, Connections, EventLoop, drive,
+    phase::Slot,
+    slots::{self, Slots},
+};
 use crate::Event;
 
 /// So many writes between two looks at the poll: a look costs about a twentieth of them, and saves more.
@@ -27,7 +31,7 @@ impl EventLoop {
         // Who has used up its budget waits for the next turn.
         let mut waits = self.connections.ready.len();
         let base = self.first_slot();
-        let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
+        let dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
         let fans_out = dirty.len() >= FANS_OUT * driven.max(1);
         let enough = self.connections.stats.bytes_received + READ_BETWEEN;
         for (written, id) in dirty.iter().enumerate() {
@@ -37,8 +41,7 @@ impl EventLoop {
             }
             drive::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
         }
-        dirty.clear();
-        self.writing = dirty;
+        self.writing = slots::emptied(dirty);
         if self.connections.ready.len() > waits {
             self.drive_new(waits, on_event);
             self.flush();
