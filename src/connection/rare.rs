@@ -38,16 +38,16 @@ impl Rare {
         })
     }
 
-    /// Nothing here has to do with what is to be sent.
+    /// Nothing here has to do with what is to be sent, but for the backlog: whether there is room is asked in any case.
     #[inline]
     pub(super) fn lets_send(&self) -> bool {
         self.0.as_ref().is_none_or(|parts| {
-            let Parts { keys, watch, counting, backlog, .. } = &**parts;
+            let Parts { keys, watch, counting, .. } = &**parts;
             #[cfg(feature = "deflate")]
             let may_compress = parts.deflate.is_some();
             #[cfg(not(feature = "deflate"))]
             let may_compress = false;
-            keys.is_none() && watch.is_none() && counting.is_none() && backlog.is_none() && !may_compress
+            keys.is_none() && watch.is_none() && counting.is_none() && !may_compress
         })
     }
 
