@@ -293,6 +293,16 @@ fn a_peer_that_closes_and_ends_its_side_still_gets_what_waits() {
     world.empty();
 }
 
+/// The message, our Close and the end of the stream, without a reset.
+fn arrives_whole(world: &mut World, mut peer: Peer<std::net::TcpStream>, message: Vec<u8>) {
+    assert_eq!(world.frame(&mut peer), (0x82, message));
+    assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
+    world.end_of_stream(&mut peer);
+    assert_eq!(peer.error, None);
+    drop(peer);
+    world.empty();
+}
+
 #[test]
 fn section_5_5_2_a_pong_behind_the_peers_close_destroys_nothing() {
     for size in [10, 1 << 20] {
@@ -313,12 +323,7 @@ fn section_5_5_2_a_pong_behind_the_peers_close_destroys_nothing() {
             peer.send(frame(0x8A, b"?"));
             world.spend(Duration::from_millis(10));
         }
-        assert_eq!(world.frame(&mut peer), (0x82, message));
-        assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
-        world.end_of_stream(&mut peer);
-        assert_eq!(peer.error, None);
-        drop(peer);
-        world.empty();
+        arrives_whole(&mut world, peer, message);
     }
 }
 
@@ -331,12 +336,7 @@ fn section_5_5_3_a_pong_that_nobody_asked_for_destroys_nothing_behind_the_peers_
     peer.send(frame(0x88, b"\x03\xe8"));
     assert!(matches!(world.closed(id).cause, Cause::Clean));
     peer.send(frame(0x8A, b"a heartbeat"));
-    assert_eq!(world.frame(&mut peer), (0x82, large));
-    assert_eq!(world.frame(&mut peer), (0x88, b"\x03\xe8".to_vec()));
-    world.end_of_stream(&mut peer);
-    assert_eq!(peer.error, None);
-    drop(peer);
-    world.empty();
+    arrives_whole(&mut world, peer, large);
 }
 
 #[test]
