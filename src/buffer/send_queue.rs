@@ -46,6 +46,10 @@ struct Rest {
     urgent: Option<Urgent>,
 }
 
+/// The figures of the guide.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Run>() <= 48 && size_of::<Rest>() <= 104);
+
 /// Units that overtake: they leave `after` more bytes of the queue.
 #[derive(Debug, Default)]
 struct Urgent {

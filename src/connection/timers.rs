@@ -46,8 +46,11 @@ pub(super) enum Due {
     Close,
 }
 
+/// Rounded up: a time that was configured is never none.
 fn ticks(time: Duration) -> Tick {
-    Tick::try_from(time.as_millis()).unwrap_or(REBASE)
+    let millis =
+        time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_nanos().div_ceil(1_000_000)));
+    Tick::try_from(millis).unwrap_or(REBASE)
 }
 
 /// Milliseconds from one time to another, later or earlier, rounded down.
@@ -209,6 +212,20 @@ mod tests {
         assert_eq!(timers.expire(&config, true, at(79)), Some(Due::DeadPeer));
         timers.heard(at(79), &config);
         assert_eq!(timers.deadline(&config, true), Some(at(109)));
+    }
+
+    #[test]
+    fn a_time_below_a_millisecond_is_not_over_at_once() {
+        let start = Instant::now();
+        let time = Duration::from_micros(1);
+        let config = Config::builder().keepalive_timeout(time).idle_timeout(Some(time)).close_timeout(time);
+        let config = config.build().unwrap();
+        let mut timers = Timers::new(start, &config);
+        assert_eq!(timers.expire(&config, true, start), None);
+        assert_eq!(timers.expire(&config, true, start + Duration::from_millis(1)), Some(Due::Idle));
+        timers.begin_close(start, &config);
+        assert_eq!(timers.expire(&config, true, start), None);
+        assert_eq!(timers.expire(&config, true, start + Duration::from_millis(1)), Some(Due::Close));
     }
 
     #[test]

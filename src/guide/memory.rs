@@ -29,7 +29,7 @@
 //! | what | adds | until |
 //! |---|---|---|
 //! | a leftover of a read, such as half a frame | a [`RecvBuffer`] of 104 bytes, and what it holds: copied to storage of its size below 16 KiB, above it at most about three times of it | the rest has come |
-//! | a queue that waits | the bytes of small frames, in storage that grows by doubling; a large or shared payload by reference, with 56 bytes and the table of these | it is empty |
+//! | a queue that waits | the bytes of small frames, in storage that grows by doubling; a large or shared payload by reference, with 48 bytes in a table that grows by doubling, and 104 for that table | it is empty |
 //! | one broadcast that waits, alone | nothing: its reference lies in the slot | it has left |
 //! | messages that wait apart for a slow peer | the message, shared by count if it was prepared, and at most 128 bytes, which count against `max_send_buffer` | they are framed or dropped |
 //! | permessage-deflate | the page of [`PermessageDeflate`] has the figures: little while nothing is compressed, hundreds of kilobytes with windows kept | see there: `release_after`, or not kept at all |

@@ -39,11 +39,12 @@ impl std::str::FromStr for ConnId {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.splitn(3, '-').map(|part| u32::from_str_radix(part, 16));
-        let mut next = || parts.next().unwrap_or_else(|| u32::from_str_radix("", 16));
-        let (event_loop, slot, generation) = (next()?, next()?, next()?);
-        // A loop's number has 16 bits; a larger one names no connection.
-        Ok(Self { event_loop: u16::try_from(event_loop).unwrap_or(u16::MAX), slot, generation })
+        let mut parts = text.splitn(3, '-');
+        let mut next = || parts.next().unwrap_or_default();
+        let event_loop = u16::from_str_radix(next(), 16)?;
+        let slot = u32::from_str_radix(next(), 16)?;
+        let generation = u32::from_str_radix(next(), 16)?;
+        Ok(Self { event_loop, slot, generation })
     }
 }
 
@@ -199,6 +200,18 @@ mod tests {
         assert_eq!(slots.get(second), Some(&"second"));
         assert_eq!(second.to_string().parse(), Ok(second));
     }
+
+    #[test]
+    fn what_is_no_id_is_refused_and_not_taken_for_another() {
+        let mut slots = Slots::new();
+        slots.event_loop = u16::MAX;
+        let last = slots.insert(());
+        assert_eq!("ffff-0-0".parse(), Ok(last));
+        for text in ["10000-0-0", "0-100000000-0", "0-0-100000000", "", "0", "0-0", "0-0-", "0-0-0-0", "0-0-g"] {
+            assert!(text.parse::<ConnId>().is_err(), "{text}");
+        }
+    }
+
     #[test]
     fn slots_are_those_of_a_naive_model_and_empty_pages_go() {
         let mut slots = Slots::new();
