@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-/// Names one connection of one [`EventLoop`](super::EventLoop), for ever.
+/// Names one connection of one [`EventLoop`](super::EventLoop), and none that comes later; until 2^32 others have had its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {
     generation: u32,
