@@ -41,8 +41,9 @@ impl EventLoop {
         self.writing = dirty;
         if self.connections.ready.len() > waits {
             self.drive_new(waits, on_event);
-            self.flush();
         }
+        // What was answered between the writes to who had been written to.
+        self.flush();
     }
 
     /// What the loop's own poll has by now.

@@ -90,3 +90,28 @@ fn a_wake_that_comes_while_a_broadcast_is_written_is_not_lost() {
     }
     assert_eq!(last.receive(), b"\x81\x03all\x81\x03one");
 }
+
+#[test]
+fn what_is_answered_while_a_broadcast_is_written_leaves_in_the_same_turn() {
+    let (mut world, ids, mut peers) = crowd();
+    peers[0].send(frame(0x81, "all"));
+    let publisher = &mut peers[0];
+    world
+        .event_loop
+        .turn(Some(PATIENCE), |connections, id, event| match event {
+            Event::Message(message) if message.as_bytes() == b"all" => {
+                connections.broadcast_prepared(&PreparedMessage::new(message));
+                publisher.send(frame(0x81, "one"));
+            }
+            // Who asks stands first in the row, and has been written to.
+            Event::Message(message) => _ = connections.send(id, message),
+            _ => {}
+        })
+        .unwrap();
+    assert_eq!(world.event_loop.connections().buffered_amount(ids[0]), 0);
+    let (start, first) = (Instant::now(), &mut peers[0]);
+    while first.receive().len() < 10 && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(first.receive(), b"\x81\x03all\x81\x03one", "no other turn comes");
+}
