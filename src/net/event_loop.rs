@@ -14,7 +14,7 @@ use super::{
     accept::{self, Listener, Listening, Source},
     admission::{Admission, Gate},
     drive,
-    handle::Command,
+    handle::{self, Command},
     phase::{Phase, Slot},
     shutdown::Shutdown,
     slots::{self, Slots},
@@ -296,7 +296,7 @@ impl EventLoop {
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             listener.accept(number as u16, &mut self.connections, &self.registry, base);
         }
-        self.run_commands();
+        self.run_commands(handle::CAPACITY);
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.run(&mut self.connections);
         }

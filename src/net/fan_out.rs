@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{ConnId, Connections, EventLoop, drive, phase::Slot, slots::Slots};
+use super::{ConnId, Connections, EventLoop, drive, handle, phase::Slot, slots::Slots};
 use crate::Event;
 
 /// So many writes between two looks at the poll: a look costs about a twentieth of them, and saves more.
@@ -30,9 +30,12 @@ impl EventLoop {
         let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
         let fans_out = dirty.len() >= FANS_OUT * driven.max(1);
         let enough = self.connections.stats.bytes_received + READ_BETWEEN;
+        // As many again as a turn begins with; they too are in the queues of whoever is written to last.
+        let mut commands = handle::CAPACITY;
         for (written, id) in dirty.iter().enumerate() {
-            if fans_out && written % LOOK == LOOK - 1 && self.connections.stats.bytes_received < enough {
-                self.look();
+            let may_look = commands > 0 && self.connections.stats.bytes_received < enough;
+            if fans_out && written % LOOK == LOOK - 1 && may_look {
+                commands -= self.look(commands);
                 waits = self.drive_new(waits, on_event);
             }
             drive::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
@@ -46,9 +49,9 @@ impl EventLoop {
         self.flush();
     }
 
-    /// What the loop's own poll has by now.
-    fn look(&mut self) {
-        let Some((mut poll, mut events)) = self.poll.take() else { return };
+    /// What the loop's own poll has by now, and up to `commands` commands. Answers how many it were.
+    fn look(&mut self, commands: usize) -> usize {
+        let Some((mut poll, mut events)) = self.poll.take() else { return 0 };
         // If it fails, it does so again when the next turn begins.
         if poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
             for event in &events {
@@ -57,7 +60,7 @@ impl EventLoop {
         }
         self.poll = Some((poll, events));
         // The wake of their sender may have been among them.
-        self.run_commands();
+        self.run_commands(commands)
     }
 
     /// Reads and delivers what those have that are on the ready list behind the first `waits`. Answers how many are left on it.
