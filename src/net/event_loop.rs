@@ -196,7 +196,7 @@ impl EventLoop {
 
     /// One turn: waits up to `timeout` (`None`: until something happens) and hands each event to `on_event`, which may
     /// send to, close or pause any connection. What it queued leaves at the end of the turn, in one write for each
-    /// connection.
+    /// connection, or two where many are written to: what arrives meanwhile is handed out between the writes.
     ///
     /// # Errors
     ///

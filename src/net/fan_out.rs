@@ -6,7 +6,11 @@
 
 use std::time::Duration;
 
-use super::{ConnId, Connections, EventLoop, drive, handle, phase::Slot, slots::Slots};
+use super::{
+    ConnId, Connections, EventLoop, drive, handle,
+    phase::Slot,
+    slots::Slots,
+};
 use crate::Event;
 
 /// So many writes between two looks at the poll: a look costs about a twentieth of them, and saves more.
@@ -14,9 +18,12 @@ const LOOK: usize = 8;
 /// From so many writes for each connection that was read on, a turn is one that fans out.
 const FANS_OUT: usize = 4;
 
-/// So many bytes are read between the writes of a turn: whoever is written to last is not to find all of a loud peer's messages
-/// in its queue at once, of which that would refuse some.
+/// When so many bytes have been read between the writes of a turn, no more are: whoever is written to last is not to find all of a
+/// loud peer's messages in its queue at once, of which that would refuse some. One look may bring more, up to a turn's budget of
+/// each connection.
 const READ_BETWEEN: u64 = 64 * 1024;
+/// So many commands are carried out between the writes of a turn, for the same reason: as many again as at its beginning.
+const COMMANDS_BETWEEN: usize = handle::CAPACITY;
 
 type OnEvent<'h> = dyn FnMut(&mut Connections, ConnId, Event<'_>) + 'h;
 
@@ -30,8 +37,7 @@ impl EventLoop {
         let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
         let fans_out = dirty.len() >= FANS_OUT * driven.max(1);
         let enough = self.connections.stats.bytes_received + READ_BETWEEN;
-        // As many again as a turn begins with; they too are in the queues of whoever is written to last.
-        let mut commands = handle::CAPACITY;
+        let mut commands = COMMANDS_BETWEEN;
         for (written, id) in dirty.iter().enumerate() {
             let may_look = commands > 0 && self.connections.stats.bytes_received < enough;
             if fans_out && written % LOOK == LOOK - 1 && may_look {
