@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{
     ConnId, Connections, EventLoop, drive, handle,
     phase::Slot,
-    slots::Slots,
+    slots::{self, Slots},
 };
 use crate::Event;
 
@@ -34,7 +34,7 @@ impl EventLoop {
         // Who has used up its budget waits for the next turn.
         let mut waits = self.connections.ready.len();
         let base = self.first_slot();
-        let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
+        let dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
         let fans_out = dirty.len() >= FANS_OUT * driven.max(1);
         let enough = self.connections.stats.bytes_received + READ_BETWEEN;
         let mut commands = COMMANDS_BETWEEN;
@@ -46,8 +46,7 @@ impl EventLoop {
             }
             drive::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
         }
-        dirty.clear();
-        self.writing = dirty;
+        self.writing = slots::emptied(dirty);
         if self.connections.ready.len() > waits {
             self.drive_new(waits, on_event);
         }
@@ -77,5 +76,19 @@ impl EventLoop {
             self.drive(new, on_event);
         }
         self.connections.ready.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_has_written_to_very_many_does_not_keep_the_list() {
+        let mut event_loop = EventLoop::new().unwrap();
+        event_loop.connections.dirty = vec!["0-0-1".parse().unwrap(); 100_000];
+        event_loop.write_and_look(100_000, &mut |_, _, _| {});
+        let lists = [&event_loop.connections.dirty, &event_loop.writing, &event_loop.working];
+        assert!(lists.iter().all(|list| list.is_empty() && list.capacity() < 10_000));
     }
 }
