@@ -40,7 +40,12 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("connections in a row that fail while they are accepted", "16", "const PASSED: usize = 16;"),
     ("events taken from the kernel in one poll", "1,024", "const EVENTS: usize = 1024;"),
     ("one read", "256 KiB", "const READ: usize = 256 * 1024;"),
-    ("bytes that are read between the writes of a turn", "64 KiB", "const READ_BETWEEN: u64 = 64 * 1024;"),
+    ("bytes read between the writes of a turn, then no more are", "64 KiB", "const READ_BETWEEN: u64 = 64 * 1024;"),
+    (
+        "commands that are carried out between the writes of a turn",
+        "4,096",
+        "const COMMANDS_BETWEEN: usize = handle::CAPACITY;",
+    ),
     ("bytes that one connection brings in a turn", "1 MiB", "const BUDGET: usize = 1024 * 1024;"),
     ("payload that it hands out in a turn", "2 MiB", "= 2 * BUDGET;"),
     ("slices in one write", "64", "const SLICES: usize = 64;"),

@@ -134,9 +134,10 @@
 //! | events taken from the kernel in one poll | 1,024 | the others with the next turn | nobody |
 //! | one read | 256 KiB | another read, within the budget | nobody |
 //! | bytes that one connection brings in a turn | 1 MiB | it goes on in the next turn | nobody |
-//! | bytes that are read between the writes of a turn | 64 KiB | what is there goes on in the next turn | nobody |
+//! | bytes read between the writes of a turn, then no more are | 64 KiB | what is there goes on in the next turn | nobody |
 //! | payload that it hands out in a turn | 2 MiB | the same | nobody |
 //! | slices in one write | 64 | another write | nobody |
+//! | commands that are carried out between the writes of a turn | 4,096 | the next turn goes on | nobody |
 //! | commands that wait, of a [`Handle`] | 4,096 | the command is refused | that thread: [`HandleError::Full`] |
 //! | storage for sending that a loop keeps | 128 KiB | what is above is freed | nobody |
 //! | storage of large messages that a loop keeps | 256 MiB | what is above is freed | nobody |

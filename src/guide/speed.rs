@@ -68,7 +68,8 @@
 //! comes up, is held against that number, and goes back: no message moves a timer, and nothing scans all connections.
 //!
 //! **One write for each connection in a turn**, however many messages and broadcasts there were: it is marked when something
-//! is queued, and written to when all events have been handed out. One slice leaves by `send`, several by one `writev`; the
+//! is queued, and written to when all events have been handed out. (A long row of writes is interleaved with reading: who has been
+//! written to, and is told of what was read then, gets a second write at the end of the turn.) One slice leaves by `send`, several by one `writev`; the
 //! poll is asked for writability only when the kernel did not take all.
 //!
 //! **The end, at once.** What a write has brought to its end is told in the same turn. Where both Close frames have passed,

@@ -146,8 +146,8 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
 ///
 /// Text of 64 bytes or more that came in one piece was checked as a `str`, and [`Text::as_str`] is free. Shorter text was
 /// checked in a way that makes no `str`; text that came in pieces was checked piece by piece, to fail as early as possible
-/// (section 8.1). The type system knows nothing of either, so `as_str` looks over the bytes once more. [`Text::as_bytes`] is
-/// always free, for those who only pass it on.
+/// (section 8.1). The type system knows nothing of either, so `as_str` looks over the bytes once more, each time that it is
+/// asked, and so does what is used of a `str` by dereferencing. [`Text::as_bytes`] is always free, for those who only pass it on.
 #[derive(Clone, Copy)]
 pub struct Text<'a>(Checked<'a>);
 

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     EventLoop,
-    handle::{self, Command, Order},
+    handle::{Command, Order},
 };
 use crate::SendStatus;
 
@@ -12,17 +12,18 @@ use crate::SendStatus;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 impl EventLoop {
-    pub(super) fn run_commands(&mut self) {
+    /// Carries out up to `most` commands and answers how many it were. What is left has woken the loop again.
+    pub(super) fn run_commands(&mut self, most: usize) -> usize {
         // Looked at before it is taken: a turn without a command leaves the line in the caches of other threads alone.
         let pending = &self.handle.notifier.pending;
         if !pending.load(Ordering::Acquire) || !pending.swap(false, Ordering::AcqRel) {
-            return;
+            return 0;
         }
         if let Some(order) = self.handle.notifier.take_order() {
             self.carry_out(order);
         }
-        for _ in 0..handle::CAPACITY {
-            let Ok(command) = self.commands.try_recv() else { return };
+        for carried_out in 0..most {
+            let Ok(command) = self.commands.try_recv() else { return carried_out };
             match command {
                 // The thread that asked is not there to be told, so what is refused is counted.
                 Command::Send(id, message) => {
@@ -42,6 +43,7 @@ impl EventLoop {
             }
         }
         self.handle.wake();
+        most
     }
 
     fn carry_out(&mut self, order: Order) {

@@ -14,7 +14,7 @@ use super::{
     accept::{self, Listener, Listening, Source},
     admission::{Admission, Gate},
     drive,
-    handle::Command,
+    handle::{self, Command},
     phase::{Phase, Slot},
     shutdown::Shutdown,
     slots::{self, Slots},
@@ -196,7 +196,7 @@ impl EventLoop {
 
     /// One turn: waits up to `timeout` (`None`: until something happens) and hands each event to `on_event`, which may
     /// send to, close or pause any connection. What it queued leaves at the end of the turn, in one write for each
-    /// connection.
+    /// connection, or two where many are written to: what arrives meanwhile is handed out between the writes.
     ///
     /// # Errors
     ///
@@ -296,7 +296,7 @@ impl EventLoop {
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             listener.accept(number as u16, &mut self.connections, &self.registry, base);
         }
-        self.run_commands();
+        self.run_commands(handle::CAPACITY);
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.run(&mut self.connections);
         }

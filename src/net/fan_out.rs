@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    ConnId, Connections, EventLoop, drive,
+    ConnId, Connections, EventLoop, drive, handle,
     phase::Slot,
     slots::{self, Slots},
 };
@@ -18,9 +18,12 @@ const LOOK: usize = 8;
 /// From so many writes for each connection that was read on, a turn is one that fans out.
 const FANS_OUT: usize = 4;
 
-/// So many bytes are read between the writes of a turn: whoever is written to last is not to find all of a loud peer's messages
-/// in its queue at once, of which that would refuse some.
+/// When so many bytes have been read between the writes of a turn, no more are: whoever is written to last is not to find all of a
+/// loud peer's messages in its queue at once, of which that would refuse some. One look may bring more, up to a turn's budget of
+/// each connection.
 const READ_BETWEEN: u64 = 64 * 1024;
+/// So many commands are carried out between the writes of a turn, for the same reason: as many again as at its beginning.
+const COMMANDS_BETWEEN: usize = handle::CAPACITY;
 
 type OnEvent<'h> = dyn FnMut(&mut Connections, ConnId, Event<'_>) + 'h;
 
@@ -34,9 +37,11 @@ impl EventLoop {
         let dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.writing));
         let fans_out = dirty.len() >= FANS_OUT * driven.max(1);
         let enough = self.connections.stats.bytes_received + READ_BETWEEN;
+        let mut commands = COMMANDS_BETWEEN;
         for (written, id) in dirty.iter().enumerate() {
-            if fans_out && written % LOOK == LOOK - 1 && self.connections.stats.bytes_received < enough {
-                self.look();
+            let may_look = commands > 0 && self.connections.stats.bytes_received < enough;
+            if fans_out && written % LOOK == LOOK - 1 && may_look {
+                commands -= self.look(commands);
                 waits = self.drive_new(waits, on_event);
             }
             drive::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
@@ -44,13 +49,14 @@ impl EventLoop {
         self.writing = slots::emptied(dirty);
         if self.connections.ready.len() > waits {
             self.drive_new(waits, on_event);
-            self.flush();
         }
+        // What was answered between the writes to who had been written to.
+        self.flush();
     }
 
-    /// What the loop's own poll has by now.
-    fn look(&mut self) {
-        let Some((mut poll, mut events)) = self.poll.take() else { return };
+    /// What the loop's own poll has by now, and up to `commands` commands. Answers how many it were.
+    fn look(&mut self, commands: usize) -> usize {
+        let Some((mut poll, mut events)) = self.poll.take() else { return 0 };
         // If it fails, it does so again when the next turn begins.
         if poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
             for event in &events {
@@ -59,7 +65,7 @@ impl EventLoop {
         }
         self.poll = Some((poll, events));
         // The wake of their sender may have been among them.
-        self.run_commands();
+        self.run_commands(commands)
     }
 
     /// Reads and delivers what those have that are on the ready list behind the first `waits`. Answers how many are left on it.
@@ -70,5 +76,19 @@ impl EventLoop {
             self.drive(new, on_event);
         }
         self.connections.ready.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_has_written_to_very_many_does_not_keep_the_list() {
+        let mut event_loop = EventLoop::new().unwrap();
+        event_loop.connections.dirty = vec!["0-0-1".parse().unwrap(); 100_000];
+        event_loop.write_and_look(100_000, &mut |_, _, _| {});
+        let lists = [&event_loop.connections.dirty, &event_loop.writing, &event_loop.working];
+        assert!(lists.iter().all(|list| list.is_empty() && list.capacity() < 10_000));
     }
 }

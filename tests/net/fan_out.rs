@@ -10,7 +10,11 @@ const MEMBERS: usize = 100;
 
 /// A loop of which all peers are members; the first publishes.
 fn crowd() -> (World, Vec<ConnId>, Vec<Peer<std::net::TcpStream>>) {
-    let (mut world, address) = World::listening(Config::default());
+    crowd_with(Config::default())
+}
+
+fn crowd_with(config: Config) -> (World, Vec<ConnId>, Vec<Peer<std::net::TcpStream>>) {
+    let (mut world, address) = World::listening(config);
     world.echoes = false;
     let (ids, peers) = (0..MEMBERS).map(|_| world.open(address)).unzip();
     world.spend(Duration::from_millis(20));
@@ -89,4 +93,54 @@ fn a_wake_that_comes_while_a_broadcast_is_written_is_not_lost() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(last.receive(), b"\x81\x03all\x81\x03one");
+}
+
+#[test]
+fn what_is_answered_while_a_broadcast_is_written_leaves_in_the_same_turn() {
+    let (mut world, ids, mut peers) = crowd();
+    peers[0].send(frame(0x81, "all"));
+    let publisher = &mut peers[0];
+    world
+        .event_loop
+        .turn(Some(PATIENCE), |connections, id, event| match event {
+            Event::Message(message) if message.as_bytes() == b"all" => {
+                connections.broadcast_prepared(&PreparedMessage::new(message));
+                publisher.send(frame(0x81, "one"));
+            }
+            // Who asks stands first in the row, and has been written to.
+            Event::Message(message) => _ = connections.send(id, message),
+            _ => {}
+        })
+        .unwrap();
+    assert_eq!(world.event_loop.connections().buffered_amount(ids[0]), 0);
+    let (start, first) = (Instant::now(), &mut peers[0]);
+    while first.receive().len() < 10 && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(first.receive(), b"\x81\x03all\x81\x03one", "no other turn comes");
+}
+
+#[test]
+fn commands_that_come_while_a_broadcast_is_written_do_not_fill_the_queues_of_the_last() {
+    // A turn's commands and as many between its writes have room.
+    let (mut world, _, mut peers) = crowd_with(Config::builder().max_send_messages(3 * 4096).build().unwrap());
+    let handle = world.event_loop.handle();
+    peers[0].send(frame(0x81, "all"));
+    let publisher = &mut peers[0];
+    let (mut heard, mut accepted) = (0, 0);
+    world
+        .event_loop
+        .turn(Some(PATIENCE), |connections, _, event| {
+            let Event::Message(message) = event else { return };
+            let message = PreparedMessage::new(message);
+            connections.broadcast_prepared(&message);
+            while handle.broadcast(message.clone()).is_ok() {
+                accepted += 1;
+            }
+            heard += 1;
+            publisher.send(frame(0x81, "all"));
+        })
+        .unwrap();
+    assert!(heard > 1 && accepted >= 4096, "{heard} {accepted}");
+    assert_eq!(world.event_loop.connections().stats().commands_refused, 0);
 }
