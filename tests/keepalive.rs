@@ -256,10 +256,12 @@ fn the_smallest_times_work() {
     assert_eq!(pings(&mut end), 1);
     end.advance(MILLISECOND);
     assert_eq!(end.ending().cause, "Timeout(Keepalive)");
-    // below the timers' resolution: a deadline at once, again and again, would hang a driver
+    // below the timers' resolution, and so rounded up to it: a deadline at once, again and again, would hang a driver
     let nanosecond = Duration::from_nanos(1);
     let below = config(|config| config.keepalive_interval(Some(nanosecond)).keepalive_timeout(nanosecond));
     let mut end = Endpoint::new(Role::Server, below);
+    end.advance(MILLISECOND);
+    assert_eq!(pings(&mut end), 1);
     end.advance(MILLISECOND);
     assert_eq!(end.ending().cause, "Timeout(Keepalive)");
 }
