@@ -47,24 +47,31 @@ const KNOWN: usize = 12;
 
 impl Known {
     /// By length first: at most two comparisons for any name.
+    ///
+    /// Lines hold no control byte but HTAB, so that what is `text` with the bit of lower case set is it in either case.
     #[inline]
     fn from_name(name: &[u8]) -> Option<Self> {
-        let (known, text): (Self, &str) = match name.len() {
-            4 => (Self::Host, "host"),
-            6 if name[0] | 0x20 == b'o' => (Self::Origin, "origin"),
-            6 => (Self::Expect, "expect"),
-            7 => (Self::Upgrade, "upgrade"),
-            10 => (Self::Connection, "connection"),
-            14 => (Self::ContentLength, "content-length"),
-            17 if name[0] | 0x20 == b't' => (Self::TransferEncoding, "transfer-encoding"),
-            17 => (Self::SecWebSocketKey, "sec-websocket-key"),
-            20 => (Self::SecWebSocketAccept, "sec-websocket-accept"),
-            21 => (Self::SecWebSocketVersion, "sec-websocket-version"),
-            22 => (Self::SecWebSocketProtocol, "sec-websocket-protocol"),
-            24 => (Self::SecWebSocketExtensions, "sec-websocket-extensions"),
+        fn is<const N: usize>(name: &[u8], text: &[u8; N]) -> bool {
+            // Without a branch per byte.
+            name.first_chunk::<N>()
+                .is_some_and(|name| (0..N).fold(0, |other, at| other | ((name[at] | 0x20) ^ text[at])) == 0)
+        }
+        let (known, is_it) = match name.len() {
+            4 => (Self::Host, is(name, b"host")),
+            6 if name[0] | 0x20 == b'o' => (Self::Origin, is(name, b"origin")),
+            6 => (Self::Expect, is(name, b"expect")),
+            7 => (Self::Upgrade, is(name, b"upgrade")),
+            10 => (Self::Connection, is(name, b"connection")),
+            14 => (Self::ContentLength, is(name, b"content-length")),
+            17 if name[0] | 0x20 == b't' => (Self::TransferEncoding, is(name, b"transfer-encoding")),
+            17 => (Self::SecWebSocketKey, is(name, b"sec-websocket-key")),
+            20 => (Self::SecWebSocketAccept, is(name, b"sec-websocket-accept")),
+            21 => (Self::SecWebSocketVersion, is(name, b"sec-websocket-version")),
+            22 => (Self::SecWebSocketProtocol, is(name, b"sec-websocket-protocol")),
+            24 => (Self::SecWebSocketExtensions, is(name, b"sec-websocket-extensions")),
             _ => return None,
         };
-        name.eq_ignore_ascii_case(text.as_bytes()).then_some(known)
+        is_it.then_some(known)
     }
 
     fn is_named(self, name: &str) -> bool {

@@ -38,6 +38,7 @@ impl LineScanner {
     }
 
     /// The next whole line, without its CRLF; `None` until it has arrived.
+    #[inline(always)]
     pub(crate) fn next_line(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, LineFault> {
         let mut at = self.scanned;
         loop {
@@ -75,32 +76,24 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// The first byte at or behind `from` that is below 0x20 or is 0x7f, or the length.
 #[inline]
 fn find_control(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
+    let (blocks, tail) = bytes.get(from..).unwrap_or_default().as_chunks::<32>();
     // Without a branch per byte, this becomes a few vector instructions.
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
-        if block.iter().fold(false, |hit, &byte| hit | (byte < 0x20) | (byte == 0x7f)) {
-            break;
-        }
-        at += block.len();
-    }
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
+    let is_clean = |block: &&[u8; 32]| !block.iter().fold(false, |hit, &byte| hit | (byte < 0x20) | (byte == 0x7f));
+    let clean = blocks.iter().take_while(is_clean).count();
+    let at = from + clean * 32;
+    let (words, rest) = blocks.get(clean).map_or(tail, |block| block).as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
         // Exact in its lowest set bit: a borrow only reaches bytes above a true hit.
         let below_space = word.wrapping_sub(ONES * 0x20) & !word;
         let delete = word ^ (ONES * 0x7f);
         let hits = (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGHS;
         if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
+            return at + place * 8 + hits.trailing_zeros() as usize / 8;
         }
-        at += 8;
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte < 0x20 || byte == 0x7f {
-            break;
-        }
-        at += 1;
-    }
-    at
+    let behind = rest.iter().position(|&byte| byte < 0x20 || byte == 0x7f).unwrap_or(rest.len());
+    at + words.len() * 8 + behind
 }
 
 /// The first `needle` in `bytes`, eight bytes at a time.
