@@ -66,7 +66,9 @@
 //! ```
 //!
 //! **To send**, a connection borrows storage from the loop's pool with its first message of a turn, and its queue gives it
-//! back when the kernel has taken all. The pool keeps 128 KiB; what a broadcast has needed beyond that is freed. Storage of
+//! back when the kernel has taken all. The pool keeps 128 KiB (with
+//! 64 KiB 10,000 idle connections were 255 bytes each instead of 272 after 16 KiB on each, and an echo of 16 KiB fell from 0.97 to 0.84 of raw TCP's);
+//! what a broadcast has needed beyond that is freed. Storage of
 //! more than 128 KiB is not kept. So ten thousand connections that speak now and then share what a few of them use at a
 //! time, and a connection whose peer does not read keeps its own, up to `max_send_buffer` and one message.
 //!
