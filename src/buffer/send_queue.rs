@@ -31,6 +31,9 @@ pub struct SendQueue {
     /// Counts, modulo 2^32, the bytes that the transport took: a sign of life of a peer that is not read from.
     taken: u32,
     blocked: bool,
+    /// Bytes that were taken from here are still on their way to the transport.
+    #[cfg(feature = "tls")]
+    held: bool,
 }
 
 /// Every connection has one.
@@ -76,7 +79,18 @@ impl SendQueue {
     /// True when nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.held {
+            return false;
+        }
         self.len == 0
+    }
+
+    /// What was taken from here has not all reached the transport: until it has, the queue does not count as empty.
+    #[cfg(feature = "tls")]
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.held = held;
+        self.blocked = !self.is_empty();
     }
 
     /// True from a write that was not taken whole until the queue is empty again.
@@ -208,7 +222,7 @@ impl SendQueue {
     /// Does the queue lack storage for small units?
     #[inline]
     pub(crate) fn wants_storage(&self) -> bool {
-        self.is_empty() && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
+        self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
     }
 
     /// Lends storage for small units to a queue that lacks it.
@@ -223,7 +237,7 @@ impl SendQueue {
     /// An empty queue gives all its storage back and owns nothing any more.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        if !self.is_empty() {
+        if self.len > 0 {
             return None;
         }
         self.rest = None;
