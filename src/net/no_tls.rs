@@ -24,6 +24,11 @@ impl Slot {
     }
 
     #[inline]
+    pub(super) fn receive(&mut self, space: &mut [u8], _scratch: &mut Scratch) -> io::Result<Received> {
+        self.stream.read(space).map(|n| Received { bytes: n, cost: n, drained: n < space.len() })
+    }
+
+    #[inline]
     pub(super) fn tell(&self, cause: Cause) -> Cause {
         cause
     }
@@ -42,11 +47,6 @@ impl Connections {
 }
 
 impl Stream {
-    #[inline]
-    pub(super) fn receive(&mut self, space: &mut [u8], _scratch: &mut Scratch) -> io::Result<Received> {
-        self.read(space).map(|n| Received { bytes: n, cost: n, drained: n < space.len() })
-    }
-
     #[inline]
     pub(super) fn begin(&mut self, _early: &[u8]) {}
 

@@ -57,6 +57,20 @@ impl Slot {
         self.phase.wants_read() || connection(&self.stream).is_some_and(TlsStream::is_handshaking)
     }
 
+    /// One read, with the loop's buffers.
+    pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
+        match &mut self.stream {
+            Stream::Tls(tls) => {
+                let bytes = tls.receive(space, scratch, self.ready.read_closed)?;
+                Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() })
+            }
+            plain => {
+                let bytes = plain.read(space)?;
+                Ok(Received { bytes, cost: bytes, drained: bytes < space.len() })
+            }
+        }
+    }
+
     /// Writes what waits.
     pub(in crate::net) fn write(&mut self, scratch: &mut Scratch) -> io::Result<usize> {
         if self.speaks_tls() { write(self, scratch) } else { drive::write(self) }
@@ -82,20 +96,6 @@ impl Stream {
     pub(in crate::net) fn begin(&mut self, early: &[u8]) {
         if let Stream::Tls(tls) = self {
             tls.begin(early);
-        }
-    }
-
-    /// One read, with the loop's buffers.
-    pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
-        match self {
-            Stream::Tls(tls) => {
-                let bytes = tls.receive(space, scratch)?;
-                Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() })
-            }
-            plain => {
-                let bytes = plain.read(space)?;
-                Ok(Received { bytes, cost: bytes, drained: bytes < space.len() })
-            }
         }
     }
 
@@ -161,7 +161,7 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
 
 impl Read for TlsStream {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        TlsStream::receive(self, space, &mut Scratch::default())
+        self.receive(space, &mut Scratch::default(), true)
     }
 }
 

@@ -165,8 +165,14 @@ impl TlsStream {
         state.peer_certificates().filter(|_| !state.is_handshaking())
     }
 
-    /// Reads into `space`. `WouldBlock`: nothing came, or nothing for us. 0: the stream has ended.
-    pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<usize> {
+    /// Reads into `space`. `WouldBlock`: nothing came, or nothing for us. 0: the stream has ended. `to_the_end`: a short read
+    /// does not say that there is no more.
+    pub(in crate::net) fn receive(
+        &mut self,
+        space: &mut [u8],
+        scratch: &mut Scratch,
+        to_the_end: bool,
+    ) -> io::Result<usize> {
         if self.begun == Begun::No {
             let n = self.stream.read(space)?;
             self.drained = n < space.len();
@@ -213,7 +219,7 @@ impl TlsStream {
                 return Ok(got);
             }
             // Elsewhere a short read says nothing; see the page of `net`.
-            if cfg!(unix) && read > 0 && self.is_drained() {
+            if cfg!(unix) && !to_the_end && read > 0 && self.is_drained() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }
