@@ -8,7 +8,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
-use super::run::Run;
+use super::{gather::Gather, run::Run};
 
 /// A run of storage is closed once it holds this much.
 const RUN: usize = 64 * 1024;
@@ -86,7 +86,7 @@ impl SendQueue {
         self.len == 0
     }
 
-    /// What was taken from here has not all reached the transport: until it has, the queue does not count as empty.
+    /// Whether what was taken from here has reached the transport: until it has, the queue does not count as empty.
     #[cfg(feature = "tls")]
     pub(crate) fn hold(&mut self, held: bool) {
         self.held = held;
@@ -319,40 +319,6 @@ impl Rest {
         let run = self.runs.pop_front()?;
         self.counted -= run.counted();
         Some(run)
-    }
-}
-
-/// Collects slices of the runs, the urgent bytes in their place.
-struct Gather<'s, 'd> {
-    slices: &'d mut [IoSlice<'s>],
-    count: usize,
-    /// Bytes to go before the urgent ones, and those.
-    urgent: Option<(usize, &'s [u8])>,
-}
-
-impl<'s> Gather<'s, '_> {
-    fn put(&mut self, bytes: &'s [u8]) {
-        if !bytes.is_empty() && self.count < self.slices.len() {
-            self.slices[self.count] = IoSlice::new(bytes);
-            self.count += 1;
-        }
-    }
-
-    fn put_run(&mut self, bytes: &'s [u8]) {
-        match self.urgent {
-            Some((after, urgent)) if after < bytes.len() => {
-                self.urgent = None;
-                let (before, behind) = bytes.split_at(after);
-                self.put(before);
-                self.put(urgent);
-                self.put(behind);
-            }
-            Some((after, urgent)) => {
-                self.urgent = Some((after - bytes.len(), urgent));
-                self.put(bytes);
-            }
-            None => self.put(bytes),
-        }
     }
 }
 

@@ -55,7 +55,7 @@ macro_rules! either {
             Stream::Unix($stream) => $call,
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => {
-                let $below = tls.below();
+                let $below = &tls.stream;
                 $there
             }
         }
@@ -69,7 +69,7 @@ impl Stream {
             #[cfg(unix)]
             Stream::Unix(stream) => stream,
             #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.below_mut().source(),
+            Stream::Tls(tls) => tls.stream.source(),
         }
     }
 
@@ -129,7 +129,7 @@ impl Stream {
             #[cfg(unix)]
             Stream::Unix(_) => None,
             #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.below().peer_addr(),
+            Stream::Tls(tls) => tls.stream.peer_addr(),
         }
     }
 
@@ -140,7 +140,7 @@ impl Stream {
             #[cfg(unix)]
             Stream::Unix(_) => {}
             #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.below().prepare(),
+            Stream::Tls(tls) => tls.stream.prepare(),
         }
     }
 

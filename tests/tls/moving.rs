@@ -57,12 +57,9 @@ fn a_handshake_that_is_not_over_moves_too() {
     world.until("it", |world| world.event_loop.connections().len() == 1);
     world.spend(Duration::from_millis(20));
     // Nobody knows of it before it is open, but the listener's first slot is known.
-    let mut id = None;
-    for slot in ["0-0-0"] {
-        id = world.event_loop.detach(slot.parse().unwrap());
-    }
+    let detached = world.event_loop.detach("0-0-0".parse().unwrap()).unwrap();
     let (mut there, _) = listening(server(), Config::default());
-    there.event_loop.adopt(id.unwrap()).unwrap();
+    there.event_loop.adopt(detached).unwrap();
     open(&mut there, &mut peer);
 }
 

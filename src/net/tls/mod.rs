@@ -54,6 +54,7 @@
 //! rustls' own limit. `tests/tls` holds it.
 
 mod client;
+mod encrypt;
 mod error;
 mod pem;
 mod plain;
@@ -147,15 +148,15 @@ impl Scratch {
         if self.rx.is_empty() {
             self.rx = vec![0; READ + stream::PARTIAL];
             // Each record of 16 KiB costs at most 29 bytes more, and a change of keys a record of its own.
-            self.tx = vec![0; stream::WRITE + 1024];
+            self.tx = vec![0; encrypt::WRITE + 1024];
         }
     }
 
     /// Grown for one connection whose records are many and small.
     fn shrink(&mut self) {
-        const MOST: usize = 2 * stream::WRITE;
+        const MOST: usize = 2 * encrypt::WRITE;
         if self.tx.len() > MOST {
-            self.tx = vec![0; stream::WRITE + 1024];
+            self.tx = vec![0; encrypt::WRITE + 1024];
         }
     }
 }

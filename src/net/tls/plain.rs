@@ -2,7 +2,7 @@
 
 /// What a client gets that speaks HTTP to a port of TLS.
 pub(super) const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Connection: close\r\nContent-Length: 58\r\n\r\nthis port speaks TLS: the address begins with https or wss\n";
+    Connection: close\r\nContent-Length: 59\r\n\r\nthis port speaks TLS: the address begins with https or wss\n";
 
 /// What the first bytes are.
 #[derive(Debug, PartialEq, Eq)]

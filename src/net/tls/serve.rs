@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use bytes::Buf;
 use rustls::pki_types::CertificateDer;
 
-use super::{Scratch, TlsSession, TlsStream, stream};
+use super::{Scratch, TlsSession, TlsStream, encrypt};
 use crate::{
     Cause, Event,
     error::TlsError,
@@ -171,7 +171,7 @@ impl Write for TlsStream {
         if !self.send_pending()? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let most = plaintext.len().min(stream::WRITE);
+        let most = plaintext.len().min(encrypt::WRITE);
         let mut scratch = Scratch::default();
         scratch.make();
         match self.send(&[IoSlice::new(&plaintext[..most])], &mut scratch)? {

@@ -15,8 +15,10 @@ use rustls::{
 };
 
 use super::{
-    Scratch, TlsSession, plain,
-    session::{self, Encrypt, Session, Sink, Step},
+    Scratch, TlsSession,
+    encrypt::encrypt_all,
+    plain,
+    session::{self, Session, Sink, Step},
 };
 use crate::{error::TlsError, net::Stream};
 
@@ -25,11 +27,6 @@ use crate::{error::TlsError, net::Stream};
 pub(super) const PARTIAL: usize = 96 * 1024;
 /// A record and its overhead: RFC 5246, section 6.2.3 has the larger one.
 pub(super) const RECORD: usize = 5 + 16 * 1024 + 2048;
-/// Plaintext that is encrypted for one write. What the kernel does not take of it is kept as it is, encrypted.
-pub(super) const WRITE: usize = 64 * 1024;
-/// Plaintext of one record (RFC 8446, section 5.1).
-const FRAGMENT: usize = 16 * 1024;
-
 /// A stream that speaks TLS, or will as soon as it is told to begin.
 ///
 /// It is what [`Stream::Tls`] holds, and comes out of the house with
@@ -37,7 +34,8 @@ const FRAGMENT: usize = 16 * 1024;
 /// [`std::io::Write`], with buffers that it makes for each call: for those who go on with a few bytes. Before the last of
 /// them call [`TlsStream::close_notify`].
 pub struct TlsStream {
-    stream: Stream,
+    /// What it is on.
+    pub(in crate::net) stream: Stream,
     session: Session,
     begun: Begun,
     /// Records that are not whole, just as rustls left them.
@@ -105,14 +103,6 @@ impl TlsStream {
             closed: false,
             cost: 0,
         }
-    }
-
-    pub(in crate::net) fn below(&self) -> &Stream {
-        &self.stream
-    }
-
-    pub(in crate::net) fn below_mut(&mut self) -> &mut Stream {
-        &mut self.stream
     }
 
     /// From here on it is TLS, both ways. `early`: bytes of the peer that were read behind what was plain.
@@ -391,68 +381,6 @@ impl TlsStream {
             if !self.stream.read(scratch.rx()).is_ok_and(|n| n > 0) {
                 break;
             }
-        }
-    }
-}
-
-/// Encrypts up to [`WRITE`] bytes of `slices` into `tx`; small ones are gathered, for each record costs some 22 bytes and
-/// as much time as some hundred more.
-fn encrypt_all(
-    encrypt: &mut dyn Encrypt,
-    slices: &[IoSlice<'_>],
-    gather: &mut Vec<u8>,
-    tx: &mut Vec<u8>,
-    used: &mut usize,
-) -> Result<usize, EncryptError> {
-    let mut taken = 0;
-    gather.clear();
-    for (at, slice) in slices.iter().enumerate() {
-        let mut rest = &slice[..slice.len().min(WRITE - taken)];
-        taken += rest.len();
-        let is_last = at + 1 == slices.len() || taken == WRITE;
-        while !rest.is_empty() {
-            // A record straight from the queue: whole ones, or the last.
-            let whole = if is_last { rest.len() } else { rest.len() - rest.len() % FRAGMENT };
-            if gather.is_empty() && whole > 0 {
-                encrypt_one(encrypt, &rest[..whole], tx, used)?;
-                rest = &rest[whole..];
-                continue;
-            }
-            let (fits, more) = rest.split_at(rest.len().min(FRAGMENT - gather.len()));
-            gather.extend_from_slice(fits);
-            rest = more;
-            if gather.len() == FRAGMENT {
-                encrypt_one(encrypt, gather, tx, used)?;
-                gather.clear();
-            }
-        }
-        if taken == WRITE {
-            break;
-        }
-    }
-    if !gather.is_empty() {
-        encrypt_one(encrypt, gather, tx, used)?;
-        gather.clear();
-    }
-    Ok(taken)
-}
-
-fn encrypt_one(
-    encrypt: &mut dyn Encrypt,
-    plaintext: &[u8],
-    tx: &mut Vec<u8>,
-    used: &mut usize,
-) -> Result<(), EncryptError> {
-    loop {
-        match encrypt.encrypt(plaintext, &mut tx[*used..]) {
-            Ok(written) => {
-                *used += written;
-                return Ok(());
-            }
-            Err(EncryptError::InsufficientSize(size)) if *used + size.required_size > tx.len() => {
-                tx.resize(*used + size.required_size, 0);
-            }
-            Err(error) => return Err(error),
         }
     }
 }
