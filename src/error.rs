@@ -1,6 +1,13 @@
 //! Errors by culprit: [`ProtocolError`] is the peer's, [`SendError`] and [`ConfigError`] are the caller's.
 //! What goes wrong in the opening handshake is a [`HandshakeError`](crate::handshake::HandshakeError).
 
+#[cfg(feature = "tls")]
+mod tls;
+
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use tls::TlsError;
+
 use crate::frame::CloseCode;
 
 /// The peer broke RFC 6455, or a limit of ours. The connection fails (section 7.1.7): a Close frame with

@@ -61,6 +61,7 @@
 //! | `net` | yes | [`net`], on mio and getrandom |
 //! | `simdutf8` | no | UTF-8 validation with SIMD |
 //! | `log` | no | lines of the event loop by the crate log: connections and limits, never what is carried |
+//! | `tls` | no | wss, on rustls with ring; see `net::tls` |
 //! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
 //! | `testing` | no | `testing`: a kit to test your handlers without sockets |
 
@@ -88,22 +89,35 @@ pub use connection::{
     Cause, Closed, Config, ConfigBuilder, Connection, ConnectionStats, Deadline, Direction, Dropped, Event, Initiator,
     MaskingKeys, MessageWriter, SendStatus, SlowConsumer, Transport, WatchedFrame,
 };
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use error::TlsError;
 pub use error::{ConfigError, ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame};
 #[cfg(feature = "deflate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use message::{Compression, DeflatePool};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use net::{
+    ClientCertificates, ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsConfigError, TlsSession,
+    TlsStream, TlsVersion,
+};
 #[cfg(feature = "net")]
 pub use net::{
-    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, LoopSeed, Loops, LoopsHandle,
-    SharedListener, Stats, Stream,
+    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, ListenOptions, LoopSeed, Loops,
+    LoopsHandle, SharedListener, Stats, Stream,
 };
 #[cfg(feature = "rooms")]
 pub use rooms::{
     Adapter, Broadcast, Delivery, FullLoop, Hub, HubConfig, HubHandle, HubHandleError, Hubs, HubsHandle, Io, JoinError,
     Operation, Outlet, RoomEvent, RoomLimits, Rooms, Socket,
 };
+/// What [`ServerTls::from_config`] and [`ClientTls::from_config`] take.
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use rustls;
 
 /// The README's code compiles.
 #[cfg(all(doctest, feature = "rooms"))]

@@ -3,6 +3,7 @@
 //! * [`RecvBuffer`]: the linear receive buffer. Events borrow it, messages assemble in place.
 //! * [`SendQueue`]: what waits to be written. It implements [`bytes::Buf`], so a driver needs one vectored write.
 
+mod gather;
 mod recv_buffer;
 mod run;
 mod send_queue;

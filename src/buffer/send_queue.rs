@@ -8,7 +8,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
-use super::run::Run;
+use super::{gather::Gather, run::Run};
 
 /// A run of storage is closed once it holds this much.
 const RUN: usize = 64 * 1024;
@@ -31,6 +31,9 @@ pub struct SendQueue {
     /// Counts, modulo 2^32, the bytes that the transport took: a sign of life of a peer that is not read from.
     taken: u32,
     blocked: bool,
+    /// Bytes that were taken from here are still on their way to the transport.
+    #[cfg(feature = "tls")]
+    held: bool,
 }
 
 /// Every connection has one.
@@ -76,7 +79,18 @@ impl SendQueue {
     /// True when nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.held {
+            return false;
+        }
         self.len == 0
+    }
+
+    /// Whether what was taken from here has reached the transport: until it has, the queue does not count as empty.
+    #[cfg(feature = "tls")]
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.held = held;
+        self.blocked = !self.is_empty();
     }
 
     /// True from a write that was not taken whole until the queue is empty again.
@@ -208,7 +222,7 @@ impl SendQueue {
     /// Does the queue lack storage for small units?
     #[inline]
     pub(crate) fn wants_storage(&self) -> bool {
-        self.is_empty() && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
+        self.len == 0 && matches!(&self.front, Run::Lent { storage, .. } if storage.capacity() == 0)
     }
 
     /// Lends storage for small units to a queue that lacks it.
@@ -223,7 +237,7 @@ impl SendQueue {
     /// An empty queue gives all its storage back and owns nothing any more.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        if !self.is_empty() {
+        if self.len > 0 {
             return None;
         }
         self.rest = None;
@@ -305,40 +319,6 @@ impl Rest {
         let run = self.runs.pop_front()?;
         self.counted -= run.counted();
         Some(run)
-    }
-}
-
-/// Collects slices of the runs, the urgent bytes in their place.
-struct Gather<'s, 'd> {
-    slices: &'d mut [IoSlice<'s>],
-    count: usize,
-    /// Bytes to go before the urgent ones, and those.
-    urgent: Option<(usize, &'s [u8])>,
-}
-
-impl<'s> Gather<'s, '_> {
-    fn put(&mut self, bytes: &'s [u8]) {
-        if !bytes.is_empty() && self.count < self.slices.len() {
-            self.slices[self.count] = IoSlice::new(bytes);
-            self.count += 1;
-        }
-    }
-
-    fn put_run(&mut self, bytes: &'s [u8]) {
-        match self.urgent {
-            Some((after, urgent)) if after < bytes.len() => {
-                self.urgent = None;
-                let (before, behind) = bytes.split_at(after);
-                self.put(before);
-                self.put(urgent);
-                self.put(behind);
-            }
-            Some((after, urgent)) => {
-                self.urgent = Some((after - bytes.len(), urgent));
-                self.put(bytes);
-            }
-            None => self.put(bytes),
-        }
     }
 }
 

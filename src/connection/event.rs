@@ -104,6 +104,10 @@ pub enum Cause {
     Aborted,
     /// Plain HTTP: every request was answered, and none of them upgraded.
     Served,
+    /// TLS was not agreed on, was broken off, or its stream was cut off.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    Tls(crate::TlsError),
 }
 
 impl fmt::Display for Cause {
@@ -118,6 +122,8 @@ impl fmt::Display for Cause {
             Cause::SlowConsumer => f.write_str("the peer read too slowly"),
             Cause::Aborted => f.write_str("aborted"),
             Cause::Served => f.write_str("plain HTTP, served"),
+            #[cfg(feature = "tls")]
+            Cause::Tls(error) => write!(f, "TLS: {error}"),
         }
     }
 }

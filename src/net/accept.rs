@@ -12,7 +12,7 @@ use mio::net::UnixListener;
 use mio::{Interest, Registry, Token, event, net::TcpListener};
 
 use super::{
-    ConnId,
+    ConnId, ListenOptions,
     admission::{Entry, Place},
     connections::Connections,
     log::{self, Warned},
@@ -56,6 +56,7 @@ pub(super) struct Listener {
     /// The number of the [`SharedListener`](super::SharedListener) that it belongs to.
     door: Option<usize>,
     pub(super) verify: Box<Verify>,
+    pub(super) options: ListenOptions,
     config: Arc<Config>,
     /// The backlog may hold more.
     pub(super) pending: bool,
@@ -105,12 +106,12 @@ impl Source {
 }
 
 impl Listener {
-    pub(super) fn new(source: Source, config: Arc<Config>, verify: Box<Verify>) -> Self {
+    pub(super) fn new(source: Source, options: ListenOptions, config: Arc<Config>, verify: Box<Verify>) -> Self {
         let (pending, door) = match &source {
             Source::Shared(membership) => (membership.accepts(), Some(membership.door().number())),
             Source::Own(_) | Source::Stopped => (true, None),
         };
-        Self { source, door, verify, config, pending, retry_at: None, failing: None }
+        Self { source, door, verify, options, config, pending, retry_at: None, failing: None }
     }
 
     /// Whether it takes the connections of this shared listener.
@@ -170,6 +171,14 @@ impl Listener {
                             mine
                         }
                         _ => (stream, place),
+                    };
+                    let stream = match self.options.wrap(stream) {
+                        Ok(stream) => stream,
+                        Err(error) => {
+                            connections.give_back(number, place);
+                            connections.stats.count_accept_error(&error);
+                            continue;
+                        }
                     };
                     connections.came();
                     let is_refused = refusal.is_some();

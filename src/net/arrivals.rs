@@ -52,9 +52,19 @@ impl EventLoop {
         if request.is_secure() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "a wss:// URL needs TLS, which this event loop lacks",
+                "a wss:// URL needs TLS: connect_tls, with the feature tls",
             ));
         }
+        self.open_on(stream, request, config)
+    }
+
+    /// On a stream that speaks what the URL asks for, or will.
+    pub(super) fn open_on(
+        &mut self,
+        stream: Stream,
+        request: ClientRequest,
+        config: Arc<Config>,
+    ) -> io::Result<ConnId> {
         #[cfg(feature = "deflate")]
         let request = match config.permessage_deflate() {
             Some(deflate) => request.deflate_offers(&deflate.offers()),
@@ -140,6 +150,10 @@ impl EventLoop {
         let HandOver { stream, peer, ticket } = connection;
         let Some(number) = self.listeners.iter().position(|listener| listener.is_for(ticket.door())) else { return };
         let phase = self.listeners[number].serving(peer, None, self.connections.now);
+        let stream = match self.listeners[number].options.wrap(stream) {
+            Ok(stream) => stream,
+            Err(error) => return self.connections.stats.count_accept_error(&error),
+        };
         let arrival = Arrival { stream, phase, listener: number as u16, place: ticket.redeem() };
         let base = self.first_slot();
         match accept::adopt(&mut self.connections, arrival, &self.registry, base) {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    ConnId, Stats,
+    ConnId, Scratch, Stats,
     admission::{Gate, Place},
     deadlines::Deadlines,
     large::Large,
@@ -43,6 +43,7 @@ pub struct Connections {
     /// Contexts of permessage-deflate.
     #[cfg(feature = "deflate")]
     pub(super) contexts: crate::DeflatePool,
+    pub(super) scratch: Scratch,
     pub(super) stats: Stats,
     pub(super) sent: Sent,
     /// Upgrades are refused, with this `Retry-After` in seconds.
@@ -66,6 +67,7 @@ impl Connections {
             large: Large::default(),
             #[cfg(feature = "deflate")]
             contexts: crate::DeflatePool::new(),
+            scratch: Scratch::default(),
             stats: Stats::default(),
             sent: Sent::default(),
             draining: None,

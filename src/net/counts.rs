@@ -147,12 +147,14 @@ pub struct CauseCounts {
     pub aborted: u64,
     /// [`Cause::Served`].
     pub served: u64,
+    /// `Cause::Tls`, with the feature `tls`; without it always 0.
+    pub tls: u64,
 }
 
 impl AddAssign for CauseCounts {
     fn add_assign(&mut self, other: Self) {
         // Field by field, so that one that is new cannot be forgotten.
-        let Self { clean, failed, handshake, eof, io, keepalive, close_timeout, slow_consumer, aborted, served } =
+        let Self { clean, failed, handshake, eof, io, keepalive, close_timeout, slow_consumer, aborted, served, tls } =
             other;
         self.clean += clean;
         self.failed += failed;
@@ -164,6 +166,7 @@ impl AddAssign for CauseCounts {
         self.slow_consumer += slow_consumer;
         self.aborted += aborted;
         self.served += served;
+        self.tls += tls;
     }
 }
 
@@ -180,6 +183,8 @@ impl CauseCounts {
             Cause::SlowConsumer => &mut self.slow_consumer,
             Cause::Aborted => &mut self.aborted,
             Cause::Served => &mut self.served,
+            #[cfg(feature = "tls")]
+            Cause::Tls(_) => &mut self.tls,
         } += 1;
     }
 }

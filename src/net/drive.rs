@@ -17,6 +17,7 @@ use super::{
     phase::{Phase, Slot},
     shutdown,
     slots::{self, Slots},
+    socket::Received,
 };
 use crate::{
     Cause, Closed, Connection, Event, Kind, Message, RecvBuffer,
@@ -119,7 +120,7 @@ fn read_and_deliver(
             slot.ready.read_closed = false;
             continue;
         }
-        if !slot.ready.readable || !slot.phase.wants_read() {
+        if !slot.ready.readable || !slot.wants_read() {
             return;
         }
         if budget == 0 {
@@ -129,19 +130,19 @@ fn read_and_deliver(
         connections.large.make_room(rx, ROOM, connections.now);
         let space = rx.space(ROOM);
         let room = space.len().min(budget.max(ROOM));
-        match slot.stream.read(&mut space[..room]) {
-            Ok(0) => {
+        match slot.receive(&mut space[..room], &mut connections.scratch) {
+            Ok(Received { bytes: 0, .. }) => {
                 slot.ready.readable = false;
                 slot.phase.handle_eof();
             }
-            Ok(n) => {
-                rx.filled(n);
+            Ok(Received { bytes, cost, drained }) => {
+                rx.filled(bytes);
                 // A short read has drained the socket; the end of the stream would be another edge, or is known.
-                if cfg!(unix) && n < room && !slot.ready.read_closed {
+                if cfg!(unix) && drained && !slot.ready.read_closed {
                     slot.ready.readable = false;
                 }
-                budget = budget.saturating_sub(n);
-                connections.stats.bytes_received += n as u64;
+                budget = budget.saturating_sub(cost);
+                connections.stats.bytes_received += bytes as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => slot.ready.readable = false,
             Err(error) => {
@@ -172,6 +173,7 @@ fn deliver(
         Phase::Over(cause) => cause.take(),
     };
     if let Some(cause) = cause {
+        let cause = slot.tell(cause);
         let peer = slot.peer_addr();
         slot.phase = Phase::Over(None);
         slot.ready.readable = false;
@@ -200,6 +202,7 @@ fn deliver(
                 bytes
             }
             event => {
+                let event = connections.tell(id, event);
                 let bytes = if let Event::Part(part) = &event { part.message.as_bytes().len() } else { 0 };
                 connections.count_event(&event, frames);
                 connections.log_event(id, &event);
@@ -290,7 +293,7 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
     }
     let mut resumes = false;
     if !slot.ready.blocked || slot.phase.transport() == Transport::Close {
-        match write(slot) {
+        match slot.write(&mut connections.scratch) {
             Ok(n) => {
                 connections.stats.bytes_sent += n as u64;
                 resumes = n > 0;
@@ -325,7 +328,7 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
         Transport::Open => {}
         // Nothing lies unread, and nothing may follow: closing it destroys nothing.
         Transport::ShutdownWrite if slot.is_done() => return close(connections, id, registry),
-        Transport::ShutdownWrite if !slot.ready.shut => {
+        Transport::ShutdownWrite if !slot.ready.shut && !slot.ready.blocked => {
             slot.ready.shut = true;
             slot.stream.shutdown_write();
         }
@@ -339,13 +342,15 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
 
 fn close(connections: &mut Connections, id: ConnId, registry: &Registry) {
     if let Some(mut slot) = connections.remove(id) {
+        slot.stream.end(&mut connections.scratch);
         // Dropping the stream closes it, whatever this says.
         let _ = registry.deregister(slot.stream.source());
     }
 }
 
 /// One write: what the kernel does not take waits for its word.
-fn write(slot: &mut Slot) -> io::Result<usize> {
+#[inline]
+pub(super) fn write(slot: &mut Slot) -> io::Result<usize> {
     let mut total = 0;
     // Asked again each time: what waits apart joins the queue as that empties.
     while let Some(queue) = slot.phase.queue() {

@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Poll, Registry, Token, Waker, net::TcpListener};
+use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::{
-    ConnId, Connections, Handle,
+    ConnId, Connections, Handle, ListenOptions,
     accept::{self, Listener, Listening, Source},
     admission::{Admission, Gate},
     drive,
@@ -146,10 +146,7 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
         verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
     ) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        self.add_listener(Listening::Tcp(listener), config.into(), Box::new(verify))?;
-        Ok(address)
+        self.listen_with(address, ListenOptions::new(), config, verify)
     }
 
     /// Listens on a Unix-domain socket. The file must not exist yet, and is the caller's to remove.
@@ -164,20 +161,20 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
         verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
     ) -> io::Result<()> {
-        let listener = mio::net::UnixListener::bind(path)?;
-        self.add_listener(Listening::Unix(listener), config.into(), Box::new(verify))
+        self.listen_unix_with(path, ListenOptions::new(), config, verify)
     }
 
-    fn add_listener(
+    pub(super) fn add_listener(
         &mut self,
         listening: Listening,
+        options: ListenOptions,
         config: Arc<Config>,
         verify: Box<accept::Verify>,
     ) -> io::Result<()> {
         let token = self.next_listener()?;
         let gate = Gate::Own(Admission::new(&config));
         let source = Source::own(listening, &self.registry, token)?;
-        self.put_listener(Listener::new(source, config, verify), gate);
+        self.put_listener(Listener::new(source, options, config, verify), gate);
         Ok(())
     }
 
@@ -252,12 +249,12 @@ impl EventLoop {
         }
         let Some(id) = self.connections.slots.id_at(number - FIRST_SLOT) else { return true };
         let Some(slot) = self.connections.slots.get_mut(id) else { return true };
-        if let Phase::Opening(opening) = &mut slot.phase
+        if let Phase::Opening(opening) = &slot.phase
             && !opening.connected
         {
             match slot.stream.connected() {
                 None => return true,
-                Some(Ok(())) => opening.connected = true,
+                Some(Ok(())) => slot.transport_ready(&[]),
                 Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
             }
             slot.ready.readable = true;

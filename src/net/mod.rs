@@ -26,9 +26,12 @@ mod event_loop;
 mod fan_out;
 mod handle;
 mod large;
+mod listen_options;
 mod log;
 mod loops;
 mod loops_handle;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod phase;
 mod shared_listener;
 mod shutdown;
@@ -36,6 +39,9 @@ mod siblings;
 mod slots;
 mod socket;
 mod stats;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 
 pub use conn_map::ConnMap;
 pub use connections::Connections;
@@ -43,9 +49,20 @@ pub use counts::{CauseCounts, CloseCounts, StatusCounts};
 pub use detach::Detached;
 pub use event_loop::EventLoop;
 pub use handle::{Handle, HandleError};
+pub use listen_options::ListenOptions;
 pub use loops::{LoopSeed, Loops};
 pub use loops_handle::LoopsHandle;
+#[cfg(not(feature = "tls"))]
+use no_tls::Scratch;
 pub use shared_listener::SharedListener;
 pub use slots::ConnId;
 pub use socket::Stream;
 pub use stats::Stats;
+#[cfg(feature = "tls")]
+use tls::Scratch;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use tls::{
+    ClientCertificates, ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsConfigError, TlsSession,
+    TlsStream, TlsVersion,
+};

@@ -29,7 +29,10 @@ pub(super) struct Slot {
 
 /// Every connection has one, in a page of [`Slots`](super::slots::Slots).
 #[cfg(all(target_pointer_width = "64", not(debug_assertions)))]
-const _: () = assert!(size_of::<Slot>() <= if cfg!(feature = "deflate") { 208 } else { 200 });
+const _: () = {
+    let tls = if cfg!(feature = "tls") { 8 } else { 0 };
+    assert!(size_of::<Slot>() <= tls + if cfg!(feature = "deflate") { 208 } else { 200 });
+};
 
 impl Slot {
     /// It is a WebSocket, or would be one, or its end as such has not been told. Plain HTTP is none.
@@ -43,9 +46,20 @@ impl Slot {
 
     /// Both Close frames have passed, little can be on its way in either direction, and everything that came was read.
     pub(super) fn is_done(&self) -> bool {
+        // Behind TLS the peer's close_notify may follow.
         self.phase.connection().is_some_and(Connection::has_both_closes)
+            && !self.speaks_tls()
             && !self.ready.readable
             && self.leftover.is_none()
+    }
+
+    /// The transport is ready for what it is to carry: connected, and through whatever stands before the server. `early`: bytes
+    /// of the server that were read behind that.
+    pub(super) fn transport_ready(&mut self, early: &[u8]) {
+        if let Phase::Opening(opening) = &mut self.phase {
+            opening.connected = true;
+            self.stream.begin(early);
+        }
     }
 
     /// Where the peer is; of a connection that has not been upgraded also after a reset, when its socket has forgotten.

@@ -12,6 +12,7 @@ use std::{
 use mio::{Interest, Registry, Token};
 
 use super::{
+    ListenOptions,
     accept::Listening,
     admission::{Admission, Entry, Place},
     siblings::Siblings,
@@ -61,6 +62,7 @@ pub(super) struct Door {
     siblings: Arc<Siblings>,
     number: usize,
     address: Option<SocketAddr>,
+    options: ListenOptions,
     config: Arc<Config>,
     socket: Mutex<Socket>,
     admission: Mutex<Admission>,
@@ -88,12 +90,14 @@ impl Door {
         siblings: &Arc<Siblings>,
         listening: Listening,
         address: Option<SocketAddr>,
+        options: ListenOptions,
         config: Arc<Config>,
     ) -> Arc<Self> {
         siblings.add_door(|number| Self {
             siblings: siblings.clone(),
             number,
             address,
+            options,
             socket: Mutex::new(Socket::Bound(listening)),
             admission: Mutex::new(Admission::new(&config)),
             config,
@@ -108,6 +112,10 @@ impl Door {
 
     pub(super) fn number(&self) -> usize {
         self.number
+    }
+
+    pub(super) fn options(&self) -> &ListenOptions {
+        &self.options
     }
 
     pub(super) fn config(&self) -> &Arc<Config> {

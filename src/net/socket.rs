@@ -18,6 +18,19 @@ pub enum Stream {
     /// A Unix-domain socket.
     #[cfg(unix)]
     Unix(UnixStream),
+    /// TLS on either.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    Tls(Box<super::TlsStream>),
+}
+
+/// What a read brought.
+pub(super) struct Received {
+    pub(super) bytes: usize,
+    /// What it took of the turn's budget.
+    pub(super) cost: usize,
+    /// The socket has no more for now, on systems that tell.
+    pub(super) drained: bool,
 }
 
 impl From<TcpStream> for Stream {
@@ -33,55 +46,77 @@ impl From<UnixStream> for Stream {
     }
 }
 
+/// The last part is for the stream below TLS.
 macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
+    ($self:ident, $stream:ident => $call:expr, $below:ident => $there:expr) => {
         match $self {
             Stream::Tcp($stream) => $call,
             #[cfg(unix)]
             Stream::Unix($stream) => $call,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => {
+                let $below = &tls.stream;
+                $there
+            }
         }
     };
 }
 
 impl Stream {
     pub(super) fn source(&mut self) -> &mut dyn Source {
-        either!(self, stream => stream)
+        match self {
+            Stream::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.stream.source(),
+        }
     }
 
     pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        retried(|| either!(self, stream => stream.read(space)))
+        match self {
+            Stream::Tcp(stream) => retried(|| stream.read(space)),
+            #[cfg(unix)]
+            Stream::Unix(stream) => retried(|| stream.read(space)),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => Read::read(&mut **tls, space),
+        }
     }
 
     pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        // One slice is the usual case, and `send` is cheaper than `sendmsg`.
-        match slices {
-            [one] => retried(|| either!(self, stream => stream.write(one))),
-            many => retried(|| either!(self, stream => stream.write_vectored(many))),
+        fn write(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            // One slice is the usual case, and `send` is cheaper than `sendmsg`.
+            match slices {
+                [one] => retried(|| stream.write(one)),
+                many => retried(|| stream.write_vectored(many)),
+            }
+        }
+        match self {
+            Stream::Tcp(stream) => write(stream, slices),
+            #[cfg(unix)]
+            Stream::Unix(stream) => write(stream, slices),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => write(&mut **tls, slices),
         }
     }
 
     pub(super) fn shutdown_write(&self) {
         // It fails where the peer is gone already, which the next read tells.
-        let _ = either!(self, stream => stream.shutdown(Shutdown::Write));
+        either!(self, stream => _ = stream.shutdown(Shutdown::Write), below => below.shutdown_write());
     }
 
     /// The error that waits on the socket, if any.
     pub(super) fn take_error(&self) -> Option<io::Error> {
-        either!(self, stream => stream.take_error()).ok().flatten()
+        either!(self, stream => stream.take_error().ok().flatten(), below => below.take_error())
     }
 
     /// Has a connection that was begun succeeded (`Some(Ok)`), failed, or not come to an end yet (`None`)?
     pub(super) fn connected(&self) -> Option<io::Result<()>> {
-        match either!(self, stream => stream.take_error()) {
+        match either!(self, stream => stream.take_error(), below => return below.connected()) {
             Ok(Some(error)) | Err(error) => return Some(Err(error)),
             Ok(None) => {}
         }
-        let peer = match self {
-            Stream::Tcp(stream) => stream.peer_addr().map(|_| ()),
-            #[cfg(unix)]
-            Stream::Unix(stream) => stream.peer_addr().map(|_| ()),
-        };
-        match peer {
+        match either!(self, stream => stream.peer_addr().map(|_| ()), below => return below.connected()) {
             Ok(()) => Some(Ok(())),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
             Err(error) => Some(Err(error)),
@@ -93,13 +128,19 @@ impl Stream {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             #[cfg(unix)]
             Stream::Unix(_) => None,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.stream.peer_addr(),
         }
     }
 
     /// Small messages are not held back (Nagle's algorithm would wait for the peer's acknowledgement).
     pub(super) fn prepare(&self) {
-        if let Stream::Tcp(stream) = self {
-            let _ = stream.set_nodelay(true);
+        match self {
+            Stream::Tcp(stream) => _ = stream.set_nodelay(true),
+            #[cfg(unix)]
+            Stream::Unix(_) => {}
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.stream.prepare(),
         }
     }
 

@@ -1,0 +1,35 @@
+//! wss over loopback sockets. Peers are rustls' buffered API, which the library does not use, raw bytes, and the openssl
+//! command line where there is one; all waits are bounded.
+
+#![allow(clippy::disallowed_methods)] // sockets have a clock
+
+#[path = "net/support.rs"]
+#[allow(dead_code)] // a part of it is for raw peers
+mod support;
+
+#[path = "tls/kit.rs"]
+mod kit;
+
+#[path = "tls/certificates.rs"]
+mod certificates;
+
+#[path = "tls/echo.rs"]
+mod echo;
+
+#[path = "tls/ending.rs"]
+mod ending;
+
+#[path = "tls/hostile.rs"]
+mod hostile;
+
+#[path = "tls/idle.rs"]
+mod idle;
+
+#[path = "tls/moving.rs"]
+mod moving;
+
+#[path = "tls/openssl.rs"]
+mod openssl;
+
+#[path = "tls/sessions.rs"]
+mod sessions;
