@@ -3,9 +3,10 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use super::{
-    ConnId, Detached, EventLoop, Stream,
+    ConnId, ConnectOptions, Detached, EventLoop, Stream,
     accept::{self, Arrival},
     admission::Place,
+    dial::Dial,
     phase::{OUTGOING, Opening, Phase},
     shared_listener::HandOver,
 };
@@ -28,7 +29,7 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
     ) -> io::Result<ConnId> {
         let stream = mio::net::TcpStream::connect(address)?;
-        self.open(stream.into(), request, config.into())
+        self.open(stream.into(), request, config.into(), None)
     }
 
     /// Connects as a client to a Unix-domain socket; the request names a host all the same.
@@ -44,10 +45,17 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
     ) -> io::Result<ConnId> {
         let stream = mio::net::UnixStream::connect(path)?;
-        self.open(stream.into(), request, config.into())
+        self.open(stream.into(), request, config.into(), None)
     }
 
-    fn open(&mut self, stream: Stream, request: ClientRequest, config: Arc<Config>) -> io::Result<ConnId> {
+    /// With options the stream is none yet.
+    pub(super) fn open(
+        &mut self,
+        stream: Stream,
+        request: ClientRequest,
+        config: Arc<Config>,
+        options: Option<Arc<ConnectOptions>>,
+    ) -> io::Result<ConnId> {
         // 4.1: "If /secure/ is true, the client MUST perform a TLS handshake": what is meant to be secret stays here.
         if request.is_secure() {
             return Err(io::Error::new(
@@ -65,7 +73,8 @@ impl EventLoop {
         let keys = Some(masking_keys()?);
         let (limits, timeouts) = (config.http_limits(), config.http_timeouts());
         let handshake = ClientHandshake::new(&request, nonce, limits, timeouts, Instant::now());
-        let opening = Opening { handshake, config, keys, connected: false };
+        let dial = options.map(|options| Box::new(Dial::new(request, options, handshake.poll_timeout())));
+        let opening = Opening { handshake, config, keys, connected: false, dial };
         let phase = Phase::Opening(Box::new(opening));
         let base = self.first_slot();
         let arrival = Arrival { stream, phase, listener: OUTGOING, place: Place::NONE };
@@ -115,6 +124,7 @@ impl EventLoop {
         if let Some(connection) = phase.connection_mut() {
             connection.announce();
         }
+        self.take_up(&mut phase);
         let base = self.first_slot();
         let arrival = Arrival { stream, phase, listener, place: Place::NONE };
         self.connections.came();

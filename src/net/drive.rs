@@ -12,6 +12,7 @@ use super::{
     ConnId, EventLoop,
     accept::Verify,
     connections::Connections,
+    dial,
     large::LARGE,
     log,
     phase::{Phase, Slot},
@@ -265,6 +266,11 @@ fn serve(
 
 /// The client's side before it is open.
 fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
+    match dial::carry(slot, rx) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(cause) => return Some(cause),
+    }
     let Phase::Opening(opening) = &mut slot.phase else { return None };
     match opening.handshake.poll(rx) {
         Ok(None) => None,
@@ -275,7 +281,7 @@ fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
             }
             None
         }
-        Err(error) => Some(Cause::Handshake(error)),
+        Err(error) => dial::redirect(slot, rx, error, now),
     }
 }
 
@@ -287,7 +293,10 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
     if let Some(connection) = slot.phase.connection() {
         let most = &mut connections.stats.send_buffer_high_water;
         *most = connection.buffered_amount().max(*most);
+    } else {
+        dial::step(connections, id, registry, token);
     }
+    let Some(slot) = connections.slots.get_mut(id) else { return };
     let mut resumes = false;
     if !slot.ready.blocked || slot.phase.transport() == Transport::Close {
         match write(slot) {

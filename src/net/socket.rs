@@ -9,6 +9,8 @@ use std::{
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token, event::Source, net::TcpStream};
 
+use super::unconnected::Unconnected;
+
 /// A connected stream that does not block.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub enum Stream {
     /// A Unix-domain socket.
     #[cfg(unix)]
     Unix(UnixStream),
+    /// None yet: a client's name is being looked up, or the next address is about to be tried.
+    Unconnected(Unconnected),
 }
 
 impl From<TcpStream> for Stream {
@@ -39,6 +43,7 @@ macro_rules! either {
             Stream::Tcp($stream) => $call,
             #[cfg(unix)]
             Stream::Unix($stream) => $call,
+            Stream::Unconnected($stream) => $call,
         }
     };
 }
@@ -80,6 +85,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.peer_addr().map(|_| ()),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.peer_addr().map(|_| ()),
+            Stream::Unconnected(_) => return None,
         };
         match peer {
             Ok(()) => Some(Ok(())),
@@ -93,6 +99,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             #[cfg(unix)]
             Stream::Unix(_) => None,
+            Stream::Unconnected(_) => None,
         }
     }
 
