@@ -24,3 +24,9 @@ mod socks;
 
 #[path = "clients/redirects.rs"]
 mod redirects;
+
+#[path = "clients/reconnecting.rs"]
+mod reconnecting;
+
+#[path = "clients/restart.rs"]
+mod restart;

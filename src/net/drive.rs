@@ -288,15 +288,16 @@ fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
 /// Writes what waits, once, and does with the stream what its phase says.
 pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Registry, token: Token) {
     let now = connections.now;
-    let Some(slot) = connections.slots.get_mut(id) else { return };
+    let Some(mut slot) = connections.slots.get_mut(id) else { return };
     slot.ready.dirty = false;
     if let Some(connection) = slot.phase.connection() {
         let most = &mut connections.stats.send_buffer_high_water;
         *most = connection.buffered_amount().max(*most);
     } else {
         dial::step(connections, id, registry, token);
+        let Some(stepped) = connections.slots.get_mut(id) else { return };
+        slot = stepped;
     }
-    let Some(slot) = connections.slots.get_mut(id) else { return };
     let mut resumes = false;
     if !slot.ready.blocked || slot.phase.transport() == Transport::Close {
         match write(slot) {

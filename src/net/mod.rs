@@ -32,6 +32,7 @@ mod log;
 mod loops;
 mod loops_handle;
 mod phase;
+pub mod reconnecting;
 mod resolver;
 mod shared_listener;
 mod shutdown;
