@@ -129,7 +129,8 @@ impl Backoff {
             (self.failures, self.since) = (0, None);
         }
         let since = *self.since.get_or_insert(now);
-        let ceiling = 1_u32.checked_shl(self.failures).map_or(self.cap, |factor| self.base.saturating_mul(factor));
+        // After 94 doublings a nanosecond is the longest time there is.
+        let ceiling = (0..self.failures.min(94)).fold(self.base, |time, _| time.saturating_mul(2));
         self.failures = self.failures.saturating_add(1);
         if self.max_attempts.is_some_and(|most| self.failures >= most) {
             return None;
@@ -240,6 +241,9 @@ mod tests {
             assert_eq!(wait, Duration::MAX);
             assert!(backoff.failed(now, u64::MAX, None).unwrap() < Duration::MAX);
         }
+        // Nothing stays nothing, however often it is doubled.
+        let mut backoff = Backoff::new().base(Duration::ZERO);
+        assert!((0..200).all(|_| backoff.failed(now, u64::MAX, None) == Some(Duration::ZERO)));
         assert_eq!(part(Duration::MAX, 0), Duration::ZERO);
         assert_eq!(part(3 * SECOND, 1 << 62), Duration::from_millis(750));
         assert_eq!(part(Duration::from_nanos(7), 1 << 63), Duration::from_nanos(3));
