@@ -38,8 +38,10 @@
 //! | 0 | [`buffer`] | bytes in and out | |
 //! | 1 | [`frame`] | one frame | 5.2, 5.3, 5.5.1, 7.4 |
 //! | 2 | [`message`] | frames become messages | 5.4 to 5.6, 8.1 |
+//! | - | [`backoff`] | when a client comes back | |
 //! | 3 | [`http`] | just enough HTTP/1.1 | (RFC 9110, 9112) |
 //! | 3 | [`handshake`] | the opening handshake | 4, 9.1 |
+//! | 3 | [`proxy`] | a way through HTTP CONNECT or SOCKS5 | (RFC 9110, 1928) |
 //! | 4 | [`connection`] | the state machine | 5.5, 7 |
 //! | 5 | [`net`] | mio: sockets, clock, entropy | 10.3 |
 //! | 6 | [`rooms`] | what Socket.IO abstracts away | |
@@ -65,6 +67,7 @@
 //! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
 //! | `testing` | no | `testing`: a kit to test your handlers without sockets |
 
+pub mod backoff;
 pub mod buffer;
 pub mod connection;
 pub mod error;
@@ -75,6 +78,7 @@ pub mod http;
 pub mod message;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod proxy;
 #[cfg(feature = "rooms")]
 pub mod rooms;
 #[cfg(feature = "testing")]
@@ -86,8 +90,8 @@ pub use buffer::{RecvBuffer, SendQueue};
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use connection::PermessageDeflate;
 pub use connection::{
-    Cause, Closed, Config, ConfigBuilder, Connection, ConnectionStats, Deadline, Direction, Dropped, Event, Initiator,
-    MaskingKeys, MessageWriter, SendStatus, SlowConsumer, Transport, WatchedFrame,
+    Cause, Closed, Config, ConfigBuilder, ConnectError, Connection, ConnectionStats, Deadline, Direction, Dropped,
+    Event, FailedAttempt, Initiator, MaskingKeys, MessageWriter, SendStatus, SlowConsumer, Transport, WatchedFrame,
 };
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
@@ -106,8 +110,8 @@ pub use net::{
 };
 #[cfg(feature = "net")]
 pub use net::{
-    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, ListenOptions, LoopSeed, Loops,
-    LoopsHandle, SharedListener, Stats, Stream,
+    ConnId, ConnMap, ConnectOptions, Connections, Detached, EventLoop, Handle, HandleError, ListenOptions, LoopSeed,
+    Loops, LoopsHandle, SharedListener, Stats, Stream,
 };
 #[cfg(feature = "rooms")]
 pub use rooms::{

@@ -16,8 +16,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("message", &["buffer", "frame"]),
     ("http", &["buffer"]),
     ("handshake", &["buffer", "http"]),
-    ("connection", &["buffer", "frame", "message", "http", "handshake"]),
-    ("net", &["buffer", "frame", "message", "http", "handshake", "connection"]),
+    ("proxy", &["buffer", "http"]),
+    ("connection", &["buffer", "frame", "message", "http", "handshake", "proxy"]),
+    // beside them: numbers only
+    ("backoff", &[]),
+    ("net", &["buffer", "frame", "message", "http", "handshake", "proxy", "connection", "backoff"]),
     ("rooms", &["buffer", "frame", "message", "http", "handshake", "connection", "net"]),
     // beside the house: it shows what floors 0 to 4 do, and nobody there knows of it
     ("testing", &["buffer", "frame", "message", "http", "handshake", "connection"]),

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use super::ConnectError;
 use crate::{
     error::ProtocolError,
     frame::CloseFrame,
@@ -91,6 +92,8 @@ pub enum Cause {
     Failed(ProtocolError),
     /// The opening handshake did not succeed.
     Handshake(HandshakeError),
+    /// A client: the server was not reached, so there was no opening handshake with it, or a redirect was not followed.
+    Connect(Box<ConnectError>),
     /// The stream ended without a closing handshake.
     Eof,
     /// The transport failed.
@@ -116,6 +119,7 @@ impl fmt::Display for Cause {
             Cause::Clean => f.write_str("closed cleanly"),
             Cause::Failed(error) => write!(f, "failed: {error}"),
             Cause::Handshake(error) => write!(f, "opening handshake: {error}"),
+            Cause::Connect(error) => write!(f, "connecting: {error}"),
             Cause::Eof => f.write_str("the stream ended without a closing handshake"),
             Cause::Io(kind) => write!(f, "transport: {kind}"),
             Cause::Timeout(deadline) => write!(f, "{deadline}"),

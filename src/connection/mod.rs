@@ -34,6 +34,7 @@ mod backlog;
 mod backpressure;
 mod closing;
 mod config;
+mod connect_error;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod driving;
@@ -64,6 +65,7 @@ use writer::Writing;
 
 pub use crate::{http::Transport, message::SlowConsumer};
 pub use config::{Config, ConfigBuilder};
+pub use connect_error::{ConnectError, FailedAttempt};
 pub use event::{Cause, Closed, Deadline, Dropped, Event, Initiator};
 pub use masking_keys::MaskingKeys;
 #[cfg(feature = "deflate")]

@@ -24,17 +24,17 @@ use crate::http::{FieldLines, HeaderError, is_token, is_valid_host};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientRequest {
-    secure: bool,
+    pub(super) secure: bool,
     /// As in the `Host` field: brackets around IPv6, the port unless it is the default.
-    authority: String,
-    host: String,
-    port: u16,
-    target: String,
+    pub(super) authority: String,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) target: String,
     /// From the URL's user information.
-    basic: Option<String>,
-    fields: FieldLines,
-    subprotocols: Vec<String>,
-    deflate: Vec<DeflateOffer>,
+    pub(super) basic: Option<String>,
+    pub(super) fields: FieldLines,
+    pub(super) subprotocols: Vec<String>,
+    pub(super) deflate: Vec<DeflateOffer>,
 }
 
 impl ClientRequest {
@@ -72,7 +72,7 @@ impl ClientRequest {
         Self::with_authority(false, authority, target.to_owned())
     }
 
-    fn with_authority(secure: bool, authority: &str, target: String) -> Result<Self, ClientRequestError> {
+    pub(super) fn with_authority(secure: bool, authority: &str, target: String) -> Result<Self, ClientRequestError> {
         let after_brackets = authority.rfind(']').map_or(0, |end| end + 1);
         let (host, port) = match authority[after_brackets..].find(':') {
             Some(colon) => authority.split_at(after_brackets + colon),

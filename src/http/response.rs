@@ -41,6 +41,17 @@ impl FieldLines {
     pub(crate) fn iter(&self) -> Headers<'_> {
         Headers::new(&self.bytes)
     }
+
+    /// The lines but those of some names.
+    pub(crate) fn without(&self, mut leaves: impl FnMut(&str) -> bool) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for (name, value) in self.iter().filter(|(name, _)| !leaves(name)) {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        }
+        Self { bytes }
+    }
 }
 
 /// A plain HTTP answer: status, headers, content.

@@ -3,9 +3,10 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use super::{
-    ConnId, Detached, EventLoop, Stream,
+    ConnId, ConnectOptions, Detached, EventLoop, Stream,
     accept::{self, Arrival},
     admission::Place,
+    dial::Dial,
     phase::{OUTGOING, Opening, Phase},
     shared_listener::HandOver,
 };
@@ -28,7 +29,7 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
     ) -> io::Result<ConnId> {
         let stream = mio::net::TcpStream::connect(address)?;
-        self.open(stream.into(), request, config.into())
+        self.open(stream.into(), request, config.into(), None)
     }
 
     /// Connects as a client to a Unix-domain socket; the request names a host all the same.
@@ -44,18 +45,25 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
     ) -> io::Result<ConnId> {
         let stream = mio::net::UnixStream::connect(path)?;
-        self.open(stream.into(), request, config.into())
+        self.open(stream.into(), request, config.into(), None)
     }
 
-    fn open(&mut self, stream: Stream, request: ClientRequest, config: Arc<Config>) -> io::Result<ConnId> {
+    /// With options the stream is none yet.
+    pub(super) fn open(
+        &mut self,
+        stream: Stream,
+        request: ClientRequest,
+        config: Arc<Config>,
+        options: Option<Arc<ConnectOptions>>,
+    ) -> io::Result<ConnId> {
         // 4.1: "If /secure/ is true, the client MUST perform a TLS handshake": what is meant to be secret stays here.
-        if request.is_secure() {
+        if request.is_secure() && !options.as_ref().is_some_and(|options| options.speaks_tls()) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "a wss:// URL needs TLS: connect_tls, with the feature tls",
+                "a wss:// URL needs TLS: with the feature tls, connect_tls or ConnectOptions::tls",
             ));
         }
-        self.open_on(stream, request, config)
+        self.open_on(stream, request, config, options)
     }
 
     /// On a stream that speaks what the URL asks for, or will.
@@ -64,6 +72,7 @@ impl EventLoop {
         stream: Stream,
         request: ClientRequest,
         config: Arc<Config>,
+        options: Option<Arc<ConnectOptions>>,
     ) -> io::Result<ConnId> {
         #[cfg(feature = "deflate")]
         let request = match config.permessage_deflate() {
@@ -75,7 +84,8 @@ impl EventLoop {
         let keys = Some(masking_keys()?);
         let (limits, timeouts) = (config.http_limits(), config.http_timeouts());
         let handshake = ClientHandshake::new(&request, nonce, limits, timeouts, Instant::now());
-        let opening = Opening { handshake, config, keys, connected: false };
+        let dial = options.map(|options| Box::new(Dial::new(request, options, handshake.poll_timeout())));
+        let opening = Opening { handshake, config, keys, connected: false, dial };
         let phase = Phase::Opening(Box::new(opening));
         let base = self.first_slot();
         let arrival = Arrival { stream, phase, listener: OUTGOING, place: Place::NONE };
@@ -125,6 +135,7 @@ impl EventLoop {
         if let Some(connection) = phase.connection_mut() {
             connection.announce();
         }
+        self.take_up(&mut phase);
         let base = self.first_slot();
         let arrival = Arrival { stream, phase, listener, place: Place::NONE };
         self.connections.came();

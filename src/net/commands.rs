@@ -22,6 +22,7 @@ impl EventLoop {
         if let Some(order) = self.handle.notifier.take_order() {
             self.carry_out(order);
         }
+        self.take_addresses();
         for carried_out in 0..most {
             let Ok(command) = self.commands.try_recv() else { return carried_out };
             match command {

@@ -10,6 +10,7 @@ use super::{
     deadlines::Deadlines,
     large::Large,
     phase::{Phase, Slot},
+    resolver::Resolver,
     siblings::Siblings,
     slots::Slots,
 };
@@ -36,6 +37,8 @@ pub struct Connections {
     /// To be read or polled, without another word from the kernel.
     pub(super) ready: Vec<ConnId>,
     pub(super) deadlines: Deadlines,
+    /// Since a client's URL was first given.
+    pub(super) resolver: Option<Resolver>,
     pub(super) pool: Vec<Vec<u8>>,
     /// Bytes in the pool.
     pooled: usize,
@@ -62,6 +65,7 @@ impl Connections {
             dirty: Vec::new(),
             ready: Vec::new(),
             deadlines: Deadlines::new(now),
+            resolver: None,
             pool: Vec::new(),
             pooled: 0,
             large: Large::default(),

@@ -133,6 +133,8 @@ pub struct CauseCounts {
     pub failed: u64,
     /// [`Cause::Handshake`].
     pub handshake: u64,
+    /// [`Cause::Connect`].
+    pub connect: u64,
     /// [`Cause::Eof`].
     pub eof: u64,
     /// [`Cause::Io`].
@@ -154,11 +156,24 @@ pub struct CauseCounts {
 impl AddAssign for CauseCounts {
     fn add_assign(&mut self, other: Self) {
         // Field by field, so that one that is new cannot be forgotten.
-        let Self { clean, failed, handshake, eof, io, keepalive, close_timeout, slow_consumer, aborted, served, tls } =
-            other;
+        let Self {
+            clean,
+            failed,
+            handshake,
+            connect,
+            eof,
+            io,
+            keepalive,
+            close_timeout,
+            slow_consumer,
+            aborted,
+            served,
+            tls,
+        } = other;
         self.clean += clean;
         self.failed += failed;
         self.handshake += handshake;
+        self.connect += connect;
         self.eof += eof;
         self.io += io;
         self.keepalive += keepalive;
@@ -176,6 +191,7 @@ impl CauseCounts {
             Cause::Clean => &mut self.clean,
             Cause::Failed(_) => &mut self.failed,
             Cause::Handshake(_) => &mut self.handshake,
+            Cause::Connect(_) => &mut self.connect,
             Cause::Eof => &mut self.eof,
             Cause::Io(_) => &mut self.io,
             Cause::Timeout(Deadline::Keepalive) => &mut self.keepalive,

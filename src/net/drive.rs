@@ -12,6 +12,7 @@ use super::{
     ConnId, EventLoop,
     accept::Verify,
     connections::Connections,
+    dial,
     large::LARGE,
     log,
     phase::{Phase, Slot},
@@ -268,6 +269,11 @@ fn serve(
 
 /// The client's side before it is open.
 fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
+    match dial::carry(slot, rx) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(cause) => return Some(cause),
+    }
     let Phase::Opening(opening) = &mut slot.phase else { return None };
     match opening.handshake.poll(rx) {
         Ok(None) => None,
@@ -278,18 +284,22 @@ fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
             }
             None
         }
-        Err(error) => Some(Cause::Handshake(error)),
+        Err(error) => dial::redirect(slot, rx, error, now),
     }
 }
 
 /// Writes what waits, once, and does with the stream what its phase says.
 pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Registry, token: Token) {
     let now = connections.now;
-    let Some(slot) = connections.slots.get_mut(id) else { return };
+    let Some(mut slot) = connections.slots.get_mut(id) else { return };
     slot.ready.dirty = false;
     if let Some(connection) = slot.phase.connection() {
         let most = &mut connections.stats.send_buffer_high_water;
         *most = connection.buffered_amount().max(*most);
+    } else {
+        dial::step(connections, id, registry, token);
+        let Some(stepped) = connections.slots.get_mut(id) else { return };
+        slot = stepped;
     }
     let mut resumes = false;
     if !slot.ready.blocked || slot.phase.transport() == Transport::Close {

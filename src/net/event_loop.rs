@@ -13,7 +13,7 @@ use super::{
     ConnId, Connections, Handle, ListenOptions,
     accept::{self, Listener, Listening, Source},
     admission::{Admission, Gate},
-    drive,
+    dial, drive,
     handle::{self, Command},
     phase::{Phase, Slot},
     shutdown::Shutdown,
@@ -249,13 +249,12 @@ impl EventLoop {
         }
         let Some(id) = self.connections.slots.id_at(number - FIRST_SLOT) else { return true };
         let Some(slot) = self.connections.slots.get_mut(id) else { return true };
-        if let Phase::Opening(opening) = &slot.phase
-            && !opening.connected
+        if let Phase::Opening(opening) = &mut slot.phase
+            && opening.is_connecting()
         {
             match slot.stream.connected() {
                 None => return true,
-                Some(Ok(())) => slot.transport_ready(&[]),
-                Some(Err(error)) => slot.phase.handle_io_error(error.kind()),
+                Some(result) => dial::attempted(slot, result),
             }
             slot.ready.readable = true;
             slot.ready.read_closed |= event.is_read_closed();

@@ -15,12 +15,14 @@ mod admission;
 mod arrivals;
 mod commands;
 mod conn_map;
+mod connect_options;
 mod connections;
 mod counts;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod detach;
+mod dial;
 mod drive;
 mod event_loop;
 mod fan_out;
@@ -33,6 +35,8 @@ mod loops_handle;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod phase;
+pub mod reconnecting;
+mod resolver;
 mod shared_listener;
 mod shutdown;
 mod siblings;
@@ -42,8 +46,10 @@ mod stats;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
+mod unconnected;
 
 pub use conn_map::ConnMap;
+pub use connect_options::ConnectOptions;
 pub use connections::Connections;
 pub use counts::{CauseCounts, CloseCounts, StatusCounts};
 pub use detach::Detached;
@@ -66,3 +72,4 @@ pub use tls::{
     ClientCertificates, ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsConfigError, TlsSession,
     TlsStream, TlsVersion,
 };
+pub use unconnected::Unconnected;

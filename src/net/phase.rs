@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::{admission::Place, log::Warned, socket::Stream};
+use super::{admission::Place, dial::Dial, log::Warned, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
     handshake::{ClientHandshake, ServerHandshake},
@@ -109,8 +109,10 @@ pub(super) struct Opening {
     pub(super) handshake: ClientHandshake,
     pub(super) config: Arc<Config>,
     pub(super) keys: Option<MaskingKeys>,
-    /// The transport is connected.
+    /// The transport is ready for it; see [`Slot::transport_ready`].
     pub(super) connected: bool,
+    /// How the server is reached, where that is up to the loop.
+    pub(super) dial: Option<Box<Dial>>,
 }
 
 impl Phase {
@@ -125,7 +127,7 @@ impl Phase {
     pub(super) fn wants_read(&self) -> bool {
         match self {
             Phase::Serving { handshake, .. } => handshake.wants_read(),
-            Phase::Opening(opening) => opening.connected && opening.handshake.wants_read(),
+            Phase::Opening(opening) => opening.wants_read(),
             Phase::Open(connection) => connection.wants_read(),
             Phase::Over(_) => false,
         }
@@ -151,9 +153,9 @@ impl Phase {
     pub(super) fn queue(&mut self) -> Option<&mut SendQueue> {
         match self {
             Phase::Serving { handshake, .. } => Some(handshake.transmit()),
-            Phase::Opening(opening) if opening.connected => Some(opening.handshake.transmit()),
+            Phase::Opening(opening) => opening.queue(),
             Phase::Open(connection) => Some(connection.transmit()),
-            Phase::Opening(_) | Phase::Over(_) => None,
+            Phase::Over(_) => None,
         }
     }
 
@@ -169,7 +171,7 @@ impl Phase {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Phase::Serving { handshake, .. } => handshake.poll_timeout(),
-            Phase::Opening(opening) => opening.handshake.poll_timeout(),
+            Phase::Opening(opening) => opening.poll_timeout(),
             Phase::Open(connection) => connection.poll_timeout(),
             Phase::Over(_) => None,
         }
@@ -183,7 +185,7 @@ impl Phase {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
             Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
-            Phase::Opening(opening) => opening.handshake.handle_timeout(now),
+            Phase::Opening(opening) => opening.handle_timeout(now),
             Phase::Open(connection) => connection.handle_timeout(now),
             Phase::Over(_) => {}
         }
@@ -192,7 +194,7 @@ impl Phase {
     pub(super) fn handle_eof(&mut self) {
         match self {
             Phase::Serving { handshake, .. } => handshake.handle_eof(),
-            Phase::Opening(opening) => opening.handshake.handle_eof(),
+            Phase::Opening(opening) => opening.handle_eof(),
             Phase::Open(connection) => connection.handle_eof(),
             Phase::Over(_) => {}
         }

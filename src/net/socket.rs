@@ -9,6 +9,8 @@ use std::{
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token, event::Source, net::TcpStream};
 
+use super::unconnected::Unconnected;
+
 /// A connected stream that does not block.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -22,6 +24,8 @@ pub enum Stream {
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     Tls(Box<super::TlsStream>),
+    /// None yet: a client's name is being looked up, or the next address is about to be tried.
+    Unconnected(Unconnected),
 }
 
 /// What a read brought.
@@ -53,6 +57,7 @@ macro_rules! either {
             Stream::Tcp($stream) => $call,
             #[cfg(unix)]
             Stream::Unix($stream) => $call,
+            Stream::Unconnected($stream) => $call,
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => {
                 let $below = &tls.stream;
@@ -70,6 +75,7 @@ impl Stream {
             Stream::Unix(stream) => stream,
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.stream.source(),
+            Stream::Unconnected(none) => none,
         }
     }
 
@@ -80,6 +86,7 @@ impl Stream {
             Stream::Unix(stream) => retried(|| stream.read(space)),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => Read::read(&mut **tls, space),
+            Stream::Unconnected(none) => none.read(space),
         }
     }
 
@@ -97,6 +104,7 @@ impl Stream {
             Stream::Unix(stream) => write(stream, slices),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => write(&mut **tls, slices),
+            Stream::Unconnected(none) => none.write_vectored(slices),
         }
     }
 
@@ -116,7 +124,8 @@ impl Stream {
             Ok(Some(error)) | Err(error) => return Some(Err(error)),
             Ok(None) => {}
         }
-        match either!(self, stream => stream.peer_addr().map(|_| ()), below => return below.connected()) {
+        let peer = either!(self, stream => stream.peer_addr().map(|_| ()), below => return below.connected());
+        match peer {
             Ok(()) => Some(Ok(())),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
             Err(error) => Some(Err(error)),
@@ -130,6 +139,7 @@ impl Stream {
             Stream::Unix(_) => None,
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.stream.peer_addr(),
+            Stream::Unconnected(_) => None,
         }
     }
 
@@ -141,6 +151,7 @@ impl Stream {
             Stream::Unix(_) => {}
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.stream.prepare(),
+            Stream::Unconnected(_) => {}
         }
     }
 

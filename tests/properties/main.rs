@@ -2,6 +2,7 @@
 //!
 //! | file | what a user would notice |
 //! |---|---|
+//! | `backoff` | waits between attempts stay below their limits, and begin anew only behind a connection that lasted |
 //! | `closing` | whatever happens, one `Closed`, in time, and nothing behind a Close (RFC 6455 section 7) |
 //! | `timers` | Pings, idle and dead peers' ends come when they are due, not before and not after |
 //! | `send_queue` | everything that was accepted is sent once, in order; only control frames overtake, between frames |
@@ -14,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backoff;
 mod closing;
 mod frame;
 mod opening;

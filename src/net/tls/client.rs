@@ -248,6 +248,6 @@ impl EventLoop {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS is for wss:// URLs"));
         }
         let stream = tls.wrap(stream, request.host())?;
-        self.open_on(stream, request, config)
+        self.open_on(stream, request, config, None)
     }
 }
