@@ -39,6 +39,7 @@
 //! | 1 | [`frame`] | one frame | 5.2, 5.3, 5.5.1, 7.4 |
 //! | 2 | [`message`] | frames become messages | 5.4 to 5.6, 8.1 |
 //! | 3 | [`http`] | just enough HTTP/1.1 | (RFC 9110, 9112) |
+//! | 3 | [`proxy_protocol`] | who a proxy's client is | |
 //! | 3 | [`handshake`] | the opening handshake | 4, 9.1 |
 //! | 4 | [`connection`] | the state machine | 5.5, 7 |
 //! | 5 | [`net`] | mio: sockets, clock, entropy | 10.3 |
@@ -60,6 +61,7 @@
 //! | `rooms` | yes | [`rooms`], on `net` |
 //! | `net` | yes | [`net`], on mio and getrandom |
 //! | `simdutf8` | no | UTF-8 validation with SIMD |
+//! | `inherit` | no | listening sockets from systemd or a parent process, on listenfd; see `Inherited` |
 //! | `log` | no | lines of the event loop by the crate log: connections and limits, never what is carried |
 //! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
 //! | `testing` | no | `testing`: a kit to test your handlers without sockets |
@@ -74,6 +76,7 @@ pub mod http;
 pub mod message;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod proxy_protocol;
 #[cfg(feature = "rooms")]
 pub mod rooms;
 #[cfg(feature = "testing")]
@@ -94,10 +97,15 @@ pub use frame::{CloseCode, CloseFrame};
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use message::{Compression, DeflatePool};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
+#[cfg(all(feature = "inherit", unix))]
+#[cfg_attr(docsrs, doc(cfg(feature = "inherit")))]
+pub use net::Inherited;
+#[cfg(all(feature = "net", unix))]
+pub use net::UnixSocket;
 #[cfg(feature = "net")]
 pub use net::{
-    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, LoopSeed, Loops, LoopsHandle,
-    SharedListener, Stats, Stream,
+    ConnId, ConnMap, Connections, Detached, EventLoop, Handle, HandleError, ListenOptions, LoopSeed, Loops,
+    LoopsHandle, ProxyProtocol, ReadyListener, SharedListener, Stats, Stream,
 };
 #[cfg(feature = "rooms")]
 pub use rooms::{

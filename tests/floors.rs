@@ -15,9 +15,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("frame", &["buffer"]),
     ("message", &["buffer", "frame"]),
     ("http", &["buffer"]),
-    ("handshake", &["buffer", "http"]),
+    ("proxy_protocol", &[]),
+    ("handshake", &["buffer", "http", "proxy_protocol"]),
     ("connection", &["buffer", "frame", "message", "http", "handshake"]),
-    ("net", &["buffer", "frame", "message", "http", "handshake", "connection"]),
+    ("net", &["buffer", "frame", "message", "http", "proxy_protocol", "handshake", "connection"]),
     ("rooms", &["buffer", "frame", "message", "http", "handshake", "connection", "net"]),
     // beside the house: it shows what floors 0 to 4 do, and nobody there knows of it
     ("testing", &["buffer", "frame", "message", "http", "handshake", "connection"]),

@@ -91,16 +91,17 @@ impl EventLoop {
         let phase = Phase::Open(Connection::server(accepted, config, Instant::now()));
         let mut buffer = RecvBuffer::new();
         buffer.extend(received);
-        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: OUTGOING })
+        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: OUTGOING, header: None })
     }
 
     /// Takes a connection out of the loop, in whatever phase it is. Its id names nobody from then on, and no event
     /// follows. It counts no longer for the limits of the listener that accepted it, nor for those of where it is adopted.
     pub fn detach(&mut self, id: ConnId) -> Option<Detached> {
+        let header = self.connections.take_proxied(id);
         let mut slot = self.connections.remove(id)?;
         let _ = self.registry.deregister(slot.stream.source());
         let received = slot.leftover.map(|leftover| *leftover).unwrap_or_default();
-        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener })
+        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener, header })
     }
 
     /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
@@ -111,7 +112,7 @@ impl EventLoop {
     ///
     /// The operating system's; the connection is closed then.
     pub fn adopt(&mut self, detached: Detached) -> io::Result<ConnId> {
-        let Detached { stream, mut phase, received, listener } = detached;
+        let Detached { stream, mut phase, received, listener, header } = detached;
         if let Some(connection) = phase.connection_mut() {
             connection.announce();
         }
@@ -119,6 +120,7 @@ impl EventLoop {
         let arrival = Arrival { stream, phase, listener, place: Place::NONE };
         self.connections.came();
         let id = accept::adopt(&mut self.connections, arrival, &self.registry, base)?;
+        self.connections.proxied.extend(header.map(|header| (id, header)));
         if !received.is_empty() {
             self.connections.large.add_left(&received);
         }
@@ -139,7 +141,7 @@ impl EventLoop {
     pub(super) fn take_in(&mut self, connection: HandOver) {
         let HandOver { stream, peer, ticket } = connection;
         let Some(number) = self.listeners.iter().position(|listener| listener.is_for(ticket.door())) else { return };
-        let phase = self.listeners[number].serving(peer, None, self.connections.now);
+        let phase = self.listeners[number].first_phase(peer, None, self.connections.now);
         let arrival = Arrival { stream, phase, listener: number as u16, place: ticket.redeem() };
         let base = self.first_slot();
         match accept::adopt(&mut self.connections, arrival, &self.registry, base) {

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Poll, Registry, Token, Waker, net::TcpListener};
+use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::{
-    ConnId, Connections, Handle,
-    accept::{self, Listener, Listening, Source},
-    admission::{Admission, Gate},
+    ConnId, Connections, Handle, ListenOptions,
+    accept::Listener,
+    admission::Gate,
     drive,
     handle::{self, Command},
     phase::{Phase, Slot},
@@ -146,10 +146,7 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
         verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
     ) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        self.add_listener(Listening::Tcp(listener), config.into(), Box::new(verify))?;
-        Ok(address)
+        self.listen_with(address, ListenOptions::new(), config, verify)
     }
 
     /// Listens on a Unix-domain socket. The file must not exist yet, and is the caller's to remove.
@@ -164,21 +161,7 @@ impl EventLoop {
         config: impl Into<Arc<Config>>,
         verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
     ) -> io::Result<()> {
-        let listener = mio::net::UnixListener::bind(path)?;
-        self.add_listener(Listening::Unix(listener), config.into(), Box::new(verify))
-    }
-
-    fn add_listener(
-        &mut self,
-        listening: Listening,
-        config: Arc<Config>,
-        verify: Box<accept::Verify>,
-    ) -> io::Result<()> {
-        let token = self.next_listener()?;
-        let gate = Gate::Own(Admission::new(&config));
-        let source = Source::own(listening, &self.registry, token)?;
-        self.put_listener(Listener::new(source, config, verify), gate);
-        Ok(())
+        self.listen_unix_with(path, ListenOptions::new(), config, verify)
     }
 
     /// The token of one listener more.

@@ -9,10 +9,10 @@ use std::{
     thread,
 };
 
-use mio::{Poll, Registry, net::TcpListener};
+use mio::{Poll, Registry};
 
 use super::{
-    ConnId, EventLoop, Handle, LoopsHandle, SharedListener,
+    ConnId, EventLoop, Handle, ListenOptions, LoopsHandle, SharedListener,
     accept::{Listener, Listening, Source},
     admission::Gate,
     event_loop,
@@ -112,9 +112,7 @@ impl Loops {
     ///
     /// The operating system's, such as an address in use.
     pub fn listen(&self, address: SocketAddr, config: impl Into<Arc<Config>>) -> io::Result<SharedListener> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        Ok(self.share(Listening::Tcp(listener), Some(address), config.into()))
+        self.listen_with(address, ListenOptions::new(), config)
     }
 
     /// Listens on a Unix-domain socket for all loops. The file must not exist yet, and is the caller's to remove.
@@ -128,11 +126,17 @@ impl Loops {
         path: impl AsRef<std::path::Path>,
         config: impl Into<Arc<Config>>,
     ) -> io::Result<SharedListener> {
-        Ok(self.share(Listening::Unix(mio::net::UnixListener::bind(path)?), None, config.into()))
+        self.listen_unix_with(path, ListenOptions::new(), config)
     }
 
-    fn share(&self, listening: Listening, address: Option<SocketAddr>, config: Arc<Config>) -> SharedListener {
-        SharedListener { door: Door::new(&self.siblings, listening, address, config) }
+    pub(super) fn share(
+        &self,
+        listening: Listening,
+        address: Option<SocketAddr>,
+        options: ListenOptions,
+        config: Arc<Config>,
+    ) -> SharedListener {
+        SharedListener { door: Door::new(&self.siblings, listening, address, options, config) }
     }
 
     /// A door to all of them, for any thread.
@@ -299,7 +303,8 @@ impl EventLoop {
         }
         let token = self.next_listener()?;
         let membership = Membership::new(door.clone(), self.number(), &self.registry, token)?;
-        let listener = Listener::new(Source::Shared(membership), door.config().clone(), Box::new(verify));
+        let (config, options) = (door.config().clone(), door.options().clone());
+        let listener = Listener::new(Source::Shared(membership), config, options, Box::new(verify));
         self.put_listener(listener, Gate::Shared(door.clone()));
         Ok(())
     }

@@ -25,17 +25,24 @@ mod drive;
 mod event_loop;
 mod fan_out;
 mod handle;
+#[cfg(all(feature = "inherit", unix))]
+mod inherit;
 mod large;
+mod listen;
+mod listen_options;
 mod log;
 mod loops;
 mod loops_handle;
 mod phase;
+mod preface;
 mod shared_listener;
 mod shutdown;
 mod siblings;
 mod slots;
 mod socket;
 mod stats;
+#[cfg(unix)]
+mod unix_listener;
 
 pub use conn_map::ConnMap;
 pub use connections::Connections;
@@ -43,9 +50,17 @@ pub use counts::{CauseCounts, CloseCounts, StatusCounts};
 pub use detach::Detached;
 pub use event_loop::EventLoop;
 pub use handle::{Handle, HandleError};
+#[cfg(all(feature = "inherit", unix))]
+#[cfg_attr(docsrs, doc(cfg(feature = "inherit")))]
+pub use inherit::Inherited;
+pub use listen::ReadyListener;
+pub use listen_options::ListenOptions;
 pub use loops::{LoopSeed, Loops};
 pub use loops_handle::LoopsHandle;
+pub use preface::ProxyProtocol;
 pub use shared_listener::SharedListener;
 pub use slots::ConnId;
 pub use socket::Stream;
 pub use stats::Stats;
+#[cfg(unix)]
+pub use unix_listener::UnixSocket;

@@ -2,10 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::{admission::Place, log::Warned, socket::Stream};
+use super::{admission::Place, log::Warned, preface::Preface, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
-    handshake::{ClientHandshake, ServerHandshake},
+    handshake::{ClientHandshake, HandshakeError, ServerHandshake},
     http::Transport,
 };
 
@@ -37,7 +37,7 @@ impl Slot {
         match &self.phase {
             Phase::Open(_) | Phase::Opening(_) => true,
             Phase::Over(cause) => cause.is_some() && self.listener == OUTGOING,
-            Phase::Serving { .. } => false,
+            Phase::Serving { .. } | Phase::Preface(_) => false,
         }
     }
 
@@ -52,6 +52,7 @@ impl Slot {
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.phase {
             Phase::Serving { handshake, .. } => handshake.peer_addr(),
+            Phase::Preface(preface) => preface.sender,
             _ => self.stream.peer_addr(),
         }
     }
@@ -80,6 +81,8 @@ pub(super) struct Readiness {
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// A server's connection that begins with something else than HTTP.
+    Preface(Box<Preface>),
     /// A server's connection that has not been upgraded: HTTP.
     Serving { handshake: Box<ServerHandshake>, config: Arc<Config> },
     /// A client's connection that is not open yet.
@@ -110,6 +113,7 @@ impl Phase {
 
     pub(super) fn wants_read(&self) -> bool {
         match self {
+            Phase::Preface(_) => true,
             Phase::Serving { handshake, .. } => handshake.wants_read(),
             Phase::Opening(opening) => opening.connected && opening.handshake.wants_read(),
             Phase::Open(connection) => connection.wants_read(),
@@ -128,7 +132,7 @@ impl Phase {
     pub(super) fn wants_poll(&self) -> bool {
         match self {
             Phase::Serving { handshake, .. } => handshake.transport() == Transport::Close,
-            Phase::Opening(_) => false,
+            Phase::Opening(_) | Phase::Preface(_) => false,
             Phase::Open(connection) => connection.wants_poll(),
             Phase::Over(cause) => cause.is_some(),
         }
@@ -139,14 +143,14 @@ impl Phase {
             Phase::Serving { handshake, .. } => Some(handshake.transmit()),
             Phase::Opening(opening) if opening.connected => Some(opening.handshake.transmit()),
             Phase::Open(connection) => Some(connection.transmit()),
-            Phase::Opening(_) | Phase::Over(_) => None,
+            Phase::Opening(_) | Phase::Preface(_) | Phase::Over(_) => None,
         }
     }
 
     pub(super) fn transport(&self) -> Transport {
         match self {
             Phase::Serving { handshake, .. } => handshake.transport(),
-            Phase::Opening(_) => Transport::Open,
+            Phase::Opening(_) | Phase::Preface(_) => Transport::Open,
             Phase::Open(connection) => connection.transport(),
             Phase::Over(_) => Transport::Close,
         }
@@ -154,6 +158,7 @@ impl Phase {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
+            Phase::Preface(preface) => preface.deadline(),
             Phase::Serving { handshake, .. } => handshake.poll_timeout(),
             Phase::Opening(opening) => opening.handshake.poll_timeout(),
             Phase::Open(connection) => connection.poll_timeout(),
@@ -168,6 +173,7 @@ impl Phase {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
+            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Timeout))),
             Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
             Phase::Opening(opening) => opening.handshake.handle_timeout(now),
             Phase::Open(connection) => connection.handle_timeout(now),
@@ -177,6 +183,7 @@ impl Phase {
 
     pub(super) fn handle_eof(&mut self) {
         match self {
+            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Eof))),
             Phase::Serving { handshake, .. } => handshake.handle_eof(),
             Phase::Opening(opening) => opening.handshake.handle_eof(),
             Phase::Open(connection) => connection.handle_eof(),
@@ -187,7 +194,9 @@ impl Phase {
     pub(super) fn handle_io_error(&mut self, error: io::ErrorKind) {
         match self {
             Phase::Open(connection) => connection.handle_io_error(error),
-            Phase::Serving { .. } | Phase::Opening(_) => *self = Phase::Over(Some(Cause::Io(error))),
+            Phase::Preface(_) | Phase::Serving { .. } | Phase::Opening(_) => {
+                *self = Phase::Over(Some(Cause::Io(error)));
+            }
             Phase::Over(_) => {}
         }
     }
@@ -195,7 +204,9 @@ impl Phase {
     pub(super) fn abort(&mut self) {
         match self {
             Phase::Open(connection) => connection.abort(),
-            Phase::Serving { .. } | Phase::Opening(_) => *self = Phase::Over(Some(Cause::Aborted)),
+            Phase::Preface(_) | Phase::Serving { .. } | Phase::Opening(_) => {
+                *self = Phase::Over(Some(Cause::Aborted));
+            }
             Phase::Over(_) => {}
         }
     }

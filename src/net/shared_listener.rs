@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 use super::{
     accept::Listening,
     admission::{Admission, Entry, Place},
+    listen_options::ListenOptions,
     siblings::Siblings,
     socket::Stream,
 };
@@ -62,6 +63,7 @@ pub(super) struct Door {
     number: usize,
     address: Option<SocketAddr>,
     config: Arc<Config>,
+    options: ListenOptions,
     socket: Mutex<Socket>,
     admission: Mutex<Admission>,
     /// Which loops take connections.
@@ -88,6 +90,7 @@ impl Door {
         siblings: &Arc<Siblings>,
         listening: Listening,
         address: Option<SocketAddr>,
+        options: ListenOptions,
         config: Arc<Config>,
     ) -> Arc<Self> {
         siblings.add_door(|number| Self {
@@ -97,6 +100,7 @@ impl Door {
             socket: Mutex::new(Socket::Bound(listening)),
             admission: Mutex::new(Admission::new(&config)),
             config,
+            options,
             serving: siblings.handles().iter().map(|_| AtomicBool::new(false)).collect(),
             lost: AtomicU64::new(0),
         })
@@ -114,8 +118,16 @@ impl Door {
         &self.config
     }
 
+    pub(super) fn options(&self) -> &ListenOptions {
+        &self.options
+    }
+
     pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Entry {
         self.admission().enter(peer)
+    }
+
+    pub(super) fn locate(&self, place: Place, peer: Option<SocketAddr>) -> Entry {
+        self.admission().locate(place, peer)
     }
 
     pub(super) fn leave(&self, place: Place) {

@@ -194,7 +194,9 @@ impl Shutdown {
         while let Some((_, id)) = self.schedule.pop_front_if_due(connections.now) {
             match connections.slots.get(id).map(|slot| &slot.phase) {
                 Some(Phase::Open(_)) => connections.close(id, CloseCode::GOING_AWAY, "shutting down"),
-                Some(Phase::Serving { .. }) if self.deadline.is_none() => refuse_deferred(connections, id),
+                Some(Phase::Preface(_) | Phase::Serving { .. }) if self.deadline.is_none() => {
+                    refuse_deferred(connections, id)
+                }
                 // Not upgraded: nobody has been promised anything yet.
                 Some(_) => connections.abort(id),
                 None => {}
