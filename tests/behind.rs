@@ -13,3 +13,9 @@ mod parser;
 
 #[path = "behind/proxies.rs"]
 mod proxies;
+
+#[path = "behind/forwarded.rs"]
+mod forwarded;
+
+#[path = "behind/listeners.rs"]
+mod listeners;
