@@ -19,3 +19,7 @@ mod forwarded;
 
 #[path = "behind/listeners.rs"]
 mod listeners;
+
+#[cfg(target_os = "linux")]
+#[path = "behind/hot_restart.rs"]
+mod hot_restart;

@@ -116,7 +116,10 @@ impl EventLoop {
         self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline.is_some())
     }
 
-    fn stop_listening(&mut self) {
+    /// Accepts no more, and does nothing else: connections that exist stay, and what has been accepted is served. For a server
+    /// whose place another one takes on the same socket; see `examples/hot_restart.rs`. Listeners are closed, shared ones for all
+    /// loops by the one that accepts for them. There is no way back, but for new listeners.
+    pub fn stop_listening(&mut self) {
         for listener in &mut self.listeners {
             listener.stop(&self.registry);
         }
