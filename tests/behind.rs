@@ -23,3 +23,7 @@ mod listeners;
 #[cfg(target_os = "linux")]
 #[path = "behind/hot_restart.rs"]
 mod hot_restart;
+
+#[cfg(all(target_os = "linux", feature = "inherit"))]
+#[path = "behind/inherit.rs"]
+mod inherit;
