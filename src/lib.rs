@@ -40,6 +40,7 @@
 //! | 2 | [`message`] | frames become messages | 5.4 to 5.6, 8.1 |
 //! | - | [`backoff`] | when a client comes back | |
 //! | 3 | [`http`] | just enough HTTP/1.1 | (RFC 9110, 9112) |
+//! | 3 | [`proxy_protocol`] | who a proxy's client is | |
 //! | 3 | [`handshake`] | the opening handshake | 4, 9.1 |
 //! | 3 | [`proxy`] | a way through HTTP CONNECT or SOCKS5 | (RFC 9110, 1928) |
 //! | 4 | [`connection`] | the state machine | 5.5, 7 |
@@ -62,6 +63,7 @@
 //! | `rooms` | yes | [`rooms`], on `net` |
 //! | `net` | yes | [`net`], on mio and getrandom |
 //! | `simdutf8` | no | UTF-8 validation with SIMD |
+//! | `inherit` | no | listening sockets from systemd or a parent process, on listenfd; see `Inherited` |
 //! | `log` | no | lines of the event loop by the crate log: connections and limits, never what is carried |
 //! | `tls` | no | wss, on rustls with ring; see `net::tls` |
 //! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
@@ -79,6 +81,7 @@ pub mod message;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proxy;
+pub mod proxy_protocol;
 #[cfg(feature = "rooms")]
 pub mod rooms;
 #[cfg(feature = "testing")]
@@ -102,6 +105,11 @@ pub use frame::{CloseCode, CloseFrame};
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use message::{Compression, DeflatePool};
 pub use message::{Kind, Message, Part, PreparedMessage, Text};
+#[cfg(all(feature = "inherit", unix))]
+#[cfg_attr(docsrs, doc(cfg(feature = "inherit")))]
+pub use net::Inherited;
+#[cfg(all(feature = "net", unix))]
+pub use net::UnixSocket;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use net::{
@@ -111,7 +119,7 @@ pub use net::{
 #[cfg(feature = "net")]
 pub use net::{
     ConnId, ConnMap, ConnectOptions, Connections, Detached, EventLoop, Handle, HandleError, ListenOptions, LoopSeed,
-    Loops, LoopsHandle, SharedListener, Stats, Stream,
+    Loops, LoopsHandle, ProxyProtocol, ReadyListener, SharedListener, Stats, Stream,
 };
 #[cfg(feature = "rooms")]
 pub use rooms::{

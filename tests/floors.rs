@@ -15,12 +15,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("frame", &["buffer"]),
     ("message", &["buffer", "frame"]),
     ("http", &["buffer"]),
-    ("handshake", &["buffer", "http"]),
+    ("proxy_protocol", &[]),
+    ("handshake", &["buffer", "http", "proxy_protocol"]),
     ("proxy", &["buffer", "http"]),
     ("connection", &["buffer", "frame", "message", "http", "handshake", "proxy"]),
     // beside them: numbers only
     ("backoff", &[]),
-    ("net", &["buffer", "frame", "message", "http", "handshake", "proxy", "connection", "backoff"]),
+    ("net", &["buffer", "frame", "message", "http", "proxy_protocol", "handshake", "proxy", "connection", "backoff"]),
     ("rooms", &["buffer", "frame", "message", "http", "handshake", "connection", "net"]),
     // beside the house: it shows what floors 0 to 4 do, and nobody there knows of it
     ("testing", &["buffer", "frame", "message", "http", "handshake", "connection"]),

@@ -11,6 +11,7 @@
 //! | [`deflate`] | what was compressed here is inflated there, whatever the windows, fragments and cuts |
 //! | [`pair`] | two connections through time and faults: one `Closed` each, nothing lost or reordered, memory bounded |
 //! | [`rooms`] | the rooms against a naive model |
+//! | [`proxy_protocol`] | a header is read the same for any cut; what a client writes does not reach beyond its place |
 //! | [`differential`] | received bytes against tungstenite; where verdicts differ, the RFC's section is listed there |
 //! | [`differential_handshake`] | the same for requests and responses |
 //!
@@ -32,6 +33,7 @@ pub mod extensions;
 pub mod frame_header;
 pub mod inflate;
 pub mod pair;
+pub mod proxy_protocol;
 pub mod recv_cuts;
 pub mod rooms;
 pub mod server_handshake;
@@ -40,7 +42,7 @@ pub mod server_handshake;
 pub type Run = fn(&[u8]);
 
 /// Each target by its name.
-pub const TARGETS: [(&str, Run); 11] = [
+pub const TARGETS: [(&str, Run); 12] = [
     ("frame_header", frame_header::run),
     ("recv_cuts", recv_cuts::run),
     ("server_handshake", server_handshake::run),
@@ -50,6 +52,7 @@ pub const TARGETS: [(&str, Run); 11] = [
     ("deflate", deflate::run),
     ("pair", pair::run),
     ("rooms", rooms::run),
+    ("proxy_protocol", proxy_protocol::run),
     ("differential", differential::run),
     ("differential_handshake", differential_handshake::run),
 ];

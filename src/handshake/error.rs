@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::extensions::ExtensionsError;
 use crate::http::{ExchangeError, HeaderError, Headers, RequestError, ResponseError};
+use crate::proxy_protocol::ProxyError;
 
 /// Why an opening handshake did not lead to a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,6 +45,12 @@ pub enum HandshakeError {
         /// `Config::max_connections_per_address`.
         limit: usize,
     },
+    /// Server: the peer is named as a proxy, and what it sent is no header of the PROXY protocol. It was answered 400.
+    #[error("bad PROXY protocol header: {0}")]
+    Proxy(#[from] ProxyError),
+    /// Server: the listener takes connections only from proxies that are named, and the peer is none. It was answered 403.
+    #[error("this server is reached by way of its proxy")]
+    NotFromProxy,
     /// Server: what `verify` accepted with cannot be sent. The peer was answered 500.
     #[error("invalid acceptance: {0}")]
     Acceptance(#[from] AcceptanceError),
@@ -74,6 +81,8 @@ impl HandshakeError {
             Self::Request(fault) => Some(fault.status()),
             Self::Upgrade(fault) => Some(fault.status()),
             Self::Rejected { status } | Self::Redirect { status, .. } => Some(*status),
+            Self::Proxy(_) => Some(400),
+            Self::NotFromProxy => Some(403),
             Self::Acceptance(_) => Some(500),
             Self::ResponseTimeout | Self::TooManyConnections { .. } => Some(503),
             Self::TooManyConnectionsFromAddress { .. } => Some(429),

@@ -12,6 +12,8 @@
 //! |---|---|
 //! | `scan` | lines and control bytes: one pass over the bytes, whatever their chunking |
 //! | `head` | request and response heads: complete or partial, limits, framing rules |
+//! | `forwarded` | [`Request::client_addr`]: who asks, behind proxies |
+//! | `network` | [`Network`]: whom to trust |
 //! | `fields` | comma lists, `Host`, cookies, credentials |
 //! | `request` | [`Request`]: what `verify` sees |
 //! | `response` | [`Response`]: what it answers |
@@ -22,7 +24,9 @@ mod body;
 mod error;
 mod exchange;
 mod fields;
+mod forwarded;
 mod head;
+mod network;
 mod request;
 mod response;
 mod scan;
@@ -31,7 +35,9 @@ use std::time::Duration;
 
 pub use error::{ExchangeError, HeaderError, RequestError, ResponseError, StreamError};
 pub use fields::Cookies;
+pub use forwarded::{ClientAddr, ClientNode, ForwardedHeader, TrustedProxies};
 pub use head::{Headers, Version};
+pub use network::{Network, NetworkError};
 pub use request::{OwnedRequest, Request};
 pub use response::Response;
 

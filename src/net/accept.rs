@@ -11,12 +11,16 @@ use std::{
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token, event, net::TcpListener};
 
+#[cfg(unix)]
+use super::unix_listener::SocketFile;
 use super::{
-    ConnId, ListenOptions,
+    ConnId,
     admission::{Entry, Place},
     connections::Connections,
+    listen_options::ListenOptions,
     log::{self, Warned},
     phase::{Phase, Readiness, Slot},
+    preface::{Begins, Preface, ProxyProtocol},
     shared_listener::Membership,
     slots::Slots,
     socket::Stream,
@@ -40,7 +44,7 @@ pub(super) type Verify = dyn FnMut(ConnId, &Request<'_>) -> Verdict;
 pub(super) enum Listening {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener),
+    Unix(UnixListener, #[allow(dead_code)] Option<SocketFile>), // the file is removed with it
 }
 
 /// Where a listener's connections come from.
@@ -56,8 +60,8 @@ pub(super) struct Listener {
     /// The number of the [`SharedListener`](super::SharedListener) that it belongs to.
     door: Option<usize>,
     pub(super) verify: Box<Verify>,
-    pub(super) options: ListenOptions,
     config: Arc<Config>,
+    pub(super) options: ListenOptions,
     /// The backlog may hold more.
     pub(super) pending: bool,
     retry_at: Option<Instant>,
@@ -76,7 +80,7 @@ impl Listening {
         match self {
             Listening::Tcp(listener) => listener,
             #[cfg(unix)]
-            Listening::Unix(listener) => listener,
+            Listening::Unix(listener, _) => listener,
         }
     }
 
@@ -84,7 +88,7 @@ impl Listening {
         match self {
             Listening::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Some(peer))),
             #[cfg(unix)]
-            Listening::Unix(listener) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), None)),
+            Listening::Unix(listener, _) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), None)),
         }
     }
 }
@@ -106,12 +110,12 @@ impl Source {
 }
 
 impl Listener {
-    pub(super) fn new(source: Source, options: ListenOptions, config: Arc<Config>, verify: Box<Verify>) -> Self {
+    pub(super) fn new(source: Source, config: Arc<Config>, options: ListenOptions, verify: Box<Verify>) -> Self {
         let (pending, door) = match &source {
             Source::Shared(membership) => (membership.accepts(), Some(membership.door().number())),
             Source::Own(_) | Source::Stopped => (true, None),
         };
-        Self { source, door, verify, options, config, pending, retry_at: None, failing: None }
+        Self { source, door, verify, config, options, pending, retry_at: None, failing: None }
     }
 
     /// Whether it takes the connections of this shared listener.
@@ -160,7 +164,11 @@ impl Listener {
                     if self.failing.take().is_some() {
                         log::accepts_again(number);
                     }
-                    let Some((place, refusal)) = enter(connections, number, peer) else { continue };
+                    let begins = self.begins(peer);
+                    // Whom a proxy asks for is not known yet.
+                    let counted = peer.filter(|_| !matches!(begins, Begins::WithHeader(_)));
+                    let Some((place, refusal)) = enter(connections, number, counted) else { continue };
+                    let refusal = refusal.or(matches!(begins, Begins::Refused).then_some(HandshakeError::NotFromProxy));
                     // A refusal is answered here, where it was found.
                     let (stream, place) = match &mut self.source {
                         Source::Shared(membership) if refusal.is_none() => {
@@ -172,7 +180,9 @@ impl Listener {
                         }
                         _ => (stream, place),
                     };
-                    let stream = match self.options.wrap(stream) {
+                    let is_refused = refusal.is_some();
+                    let phase = self.first_phase(peer, refusal, now);
+                    let stream = match self.options.wrap(stream, &phase) {
                         Ok(stream) => stream,
                         Err(error) => {
                             connections.give_back(number, place);
@@ -181,8 +191,6 @@ impl Listener {
                         }
                     };
                     connections.came();
-                    let is_refused = refusal.is_some();
-                    let phase = self.serving(peer, refusal, now);
                     let arrival = Arrival { stream, phase, listener: number, place };
                     match adopt(connections, arrival, registry, base) {
                         // Its answer waits.
@@ -212,16 +220,19 @@ impl Listener {
         }
     }
 
+    fn begins(&self, peer: Option<SocketAddr>) -> Begins {
+        self.options.proxy_protocol.as_ref().map_or(Begins::AsItIs, |proxies: &ProxyProtocol| proxies.begins(peer))
+    }
+
     /// A connection's first phase; with a refusal its only one.
-    pub(super) fn serving(&self, peer: Option<SocketAddr>, refusal: Option<HandshakeError>, now: Instant) -> Phase {
-        let mut handshake = ServerHandshake::new(self.config.http_limits(), self.config.http_timeouts(), now);
-        handshake.set_peer_addr(peer);
-        #[cfg(feature = "deflate")]
-        handshake.set_deflate(self.config.permessage_deflate().map(|deflate| deflate.terms()));
-        if let Some(refusal) = refusal {
-            handshake.turn_away(refusal, now);
+    pub(super) fn first_phase(&self, peer: Option<SocketAddr>, refusal: Option<HandshakeError>, now: Instant) -> Phase {
+        match self.begins(peer) {
+            Begins::WithHeader(max_header_size) if refusal.is_none() => {
+                let config = self.config.clone();
+                Phase::Preface(Box::new(Preface { config, sender: peer, max_header_size, since: now }))
+            }
+            _ => serving(&self.config, peer, refusal, now),
         }
-        Phase::Serving { handshake: Box::new(handshake), config: self.config.clone() }
     }
 
     /// The edge has been used up, and the backlog is not empty: only a timer brings us back, without spinning.
@@ -232,6 +243,23 @@ impl Listener {
         connections.stats.count_accept_error(error);
         self.retry_at = Some(connections.now + RETRY);
     }
+}
+
+/// A connection that is HTTP; with a refusal nothing but that.
+pub(super) fn serving(
+    config: &Arc<Config>,
+    peer: Option<SocketAddr>,
+    refusal: Option<HandshakeError>,
+    now: Instant,
+) -> Phase {
+    let mut handshake = ServerHandshake::new(config.http_limits(), config.http_timeouts(), now);
+    handshake.set_peer_addr(peer);
+    #[cfg(feature = "deflate")]
+    handshake.set_deflate(config.permessage_deflate().map(|deflate| deflate.terms()));
+    if let Some(refusal) = refusal {
+        handshake.turn_away(refusal, now);
+    }
+    Phase::Serving { handshake: Box::new(handshake), config: config.clone() }
 }
 
 /// The connection at the head of the backlog has failed, and the next may be well. accept(2): "Linux accept() passes

@@ -27,6 +27,13 @@ impl Gate {
         }
     }
 
+    pub(super) fn locate(&mut self, place: Place, peer: Option<SocketAddr>) -> Entry {
+        match self {
+            Gate::Own(admission) => admission.locate(place, peer),
+            Gate::Shared(door) => door.locate(place, peer),
+        }
+    }
+
     pub(super) fn leave(&mut self, place: Place) {
         match self {
             Gate::Own(admission) => admission.leave(place),
@@ -93,6 +100,16 @@ impl Admission {
         };
         self.total += 1;
         Entry::Admitted(place)
+    }
+
+    /// It has become known where a connection comes from that is in already. It gives up its place and comes in anew: that
+    /// of the total is free, so only its address can refuse it.
+    pub(super) fn locate(&mut self, place: Place, peer: Option<SocketAddr>) -> Entry {
+        if place == Place::NONE {
+            return Entry::Admitted(place);
+        }
+        self.leave(place);
+        self.enter(peer)
     }
 
     fn refuse(&mut self, error: HandshakeError) -> Entry {

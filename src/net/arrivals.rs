@@ -111,16 +111,17 @@ impl EventLoop {
         let phase = Phase::Open(Connection::server(accepted, config, Instant::now()));
         let mut buffer = RecvBuffer::new();
         buffer.extend(received);
-        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: OUTGOING })
+        self.adopt(Detached { stream: stream.into(), phase, received: buffer, listener: OUTGOING, header: None })
     }
 
     /// Takes a connection out of the loop, in whatever phase it is. Its id names nobody from then on, and no event
     /// follows. It counts no longer for the limits of the listener that accepted it, nor for those of where it is adopted.
     pub fn detach(&mut self, id: ConnId) -> Option<Detached> {
+        let header = self.connections.take_proxied(id);
         let mut slot = self.connections.remove(id)?;
         let _ = self.registry.deregister(slot.stream.source());
         let received = slot.leftover.map(|leftover| *leftover).unwrap_or_default();
-        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener })
+        Some(Detached { stream: slot.stream, phase: slot.phase, received, listener: slot.listener, header })
     }
 
     /// Puts a connection that was detached from this or another loop into this one. Requests on one that has not been
@@ -131,7 +132,7 @@ impl EventLoop {
     ///
     /// The operating system's; the connection is closed then.
     pub fn adopt(&mut self, detached: Detached) -> io::Result<ConnId> {
-        let Detached { stream, mut phase, received, listener } = detached;
+        let Detached { stream, mut phase, received, listener, header } = detached;
         if let Some(connection) = phase.connection_mut() {
             connection.announce();
         }
@@ -140,6 +141,7 @@ impl EventLoop {
         let arrival = Arrival { stream, phase, listener, place: Place::NONE };
         self.connections.came();
         let id = accept::adopt(&mut self.connections, arrival, &self.registry, base)?;
+        self.connections.proxied.extend(header.map(|header| (id, header)));
         if !received.is_empty() {
             self.connections.large.add_left(&received);
         }
@@ -160,8 +162,9 @@ impl EventLoop {
     pub(super) fn take_in(&mut self, connection: HandOver) {
         let HandOver { stream, peer, ticket } = connection;
         let Some(number) = self.listeners.iter().position(|listener| listener.is_for(ticket.door())) else { return };
-        let phase = self.listeners[number].serving(peer, None, self.connections.now);
-        let stream = match self.listeners[number].options.wrap(stream) {
+        let listener = &self.listeners[number];
+        let phase = listener.first_phase(peer, None, self.connections.now);
+        let stream = match listener.options.wrap(stream, &phase) {
             Ok(stream) => stream,
             Err(error) => return self.connections.stats.count_accept_error(&error),
         };

@@ -1,6 +1,6 @@
 //! What a handler may touch: every connection of the loop.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -10,6 +10,7 @@ use super::{
     deadlines::Deadlines,
     large::Large,
     phase::{Phase, Slot},
+    preface::Proxied,
     resolver::Resolver,
     siblings::Siblings,
     slots::Slots,
@@ -49,6 +50,8 @@ pub struct Connections {
     pub(super) scratch: Scratch,
     pub(super) stats: Stats,
     pub(super) sent: Sent,
+    /// What proxies have told of their connections.
+    pub(super) proxied: Proxied,
     /// Upgrades are refused, with this `Retry-After` in seconds.
     pub(super) draining: Option<u64>,
     /// The time of this turn.
@@ -74,6 +77,7 @@ impl Connections {
             scratch: Scratch::default(),
             stats: Stats::default(),
             sent: Sent::default(),
+            proxied: Proxied::new(),
             draining: None,
             now,
         }
@@ -296,11 +300,6 @@ impl Connections {
         self.slots.get(id)?.phase.connection()
     }
 
-    /// Where the peer is, for TCP.
-    pub fn peer_addr(&self, id: ConnId) -> Option<SocketAddr> {
-        self.slots.get(id)?.peer_addr()
-    }
-
     /// The open WebSocket connections, in order of slots.
     pub fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.slots.ids().filter(|id| self.is_open(*id))
@@ -319,6 +318,7 @@ impl Connections {
     /// Takes a connection out of its slot and its place.
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Slot> {
         let slot = self.slots.remove(id)?;
+        self.take_proxied(id);
         if let Some(leftover) = &slot.leftover {
             self.large.remove_left(leftover);
         }

@@ -1,7 +1,7 @@
 //! A connection on its way from one loop to another, or out of the house.
 
 use super::{phase::Phase, socket::Stream};
-use crate::{Connection, RecvBuffer, SendQueue};
+use crate::{Connection, RecvBuffer, SendQueue, proxy_protocol::ProxyHeader};
 
 /// A connection that was taken out of its loop, in whatever phase: its stream, its state, and the bytes that were read
 /// and not used. It can be sent to another thread and be adopted there.
@@ -11,6 +11,8 @@ pub struct Detached {
     pub(super) phase: Phase,
     pub(super) received: RecvBuffer,
     pub(super) listener: u16,
+    /// What its proxy has told.
+    pub(super) header: Option<Box<ProxyHeader>>,
 }
 
 impl Detached {

@@ -169,6 +169,9 @@ fn deliver(
     let was_open = slot.phase.connection().is_some();
     let cause = match &mut slot.phase {
         Phase::Open(_) => None,
+        Phase::Preface(_) => {
+            return !connections.read_preface(id, rx) || deliver(connections, id, rx, verify, on_event, budget);
+        }
         Phase::Serving { .. } => serve(slot, id, rx, now, verify, draining),
         Phase::Opening(_) => open(slot, rx, now),
         Phase::Over(cause) => cause.take(),

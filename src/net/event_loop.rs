@@ -11,8 +11,8 @@ use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::{
     ConnId, Connections, Handle, ListenOptions,
-    accept::{self, Listener, Listening, Source},
-    admission::{Admission, Gate},
+    accept::Listener,
+    admission::Gate,
     dial, drive,
     handle::{self, Command},
     phase::{Phase, Slot},
@@ -162,20 +162,6 @@ impl EventLoop {
         verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
     ) -> io::Result<()> {
         self.listen_unix_with(path, ListenOptions::new(), config, verify)
-    }
-
-    pub(super) fn add_listener(
-        &mut self,
-        listening: Listening,
-        options: ListenOptions,
-        config: Arc<Config>,
-        verify: Box<accept::Verify>,
-    ) -> io::Result<()> {
-        let token = self.next_listener()?;
-        let gate = Gate::Own(Admission::new(&config));
-        let source = Source::own(listening, &self.registry, token)?;
-        self.put_listener(Listener::new(source, options, config, verify), gate);
-        Ok(())
     }
 
     /// The token of one listener more.

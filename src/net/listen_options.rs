@@ -1,27 +1,56 @@
-//! What stands between a listener's socket and HTTP.
+//! What a listener does beside listening.
 
-use std::{io, net::SocketAddr, sync::Arc};
-
-use mio::net::TcpListener;
+use std::io;
 
 #[cfg(feature = "tls")]
 use super::ServerTls;
-use super::{ConnId, EventLoop, Loops, SharedListener, Stream, accept::Listening};
-use crate::{Config, handshake::Verdict, http::Request};
+#[cfg(unix)]
+use super::unix_listener::UnixSocket;
+use super::{phase::Phase, preface::ProxyProtocol, socket::Stream};
 
-/// What a listener's connections speak below HTTP; by default nothing. For [`EventLoop::listen_with`] and
-/// [`Loops::listen_with`].
+/// How a listener takes its connections in, for [`EventLoop::listen_with`](super::EventLoop::listen_with) and its kind. The
+/// default is that of [`EventLoop::listen`](super::EventLoop::listen): HTTP from the first byte on.
+///
+/// ```
+/// use wireroom::{Config, EventLoop, ListenOptions, ProxyProtocol};
+///
+/// let proxies = ProxyProtocol::from_sources(["10.0.0.0/8".parse()?]);
+/// let options = ListenOptions::new().proxy_protocol(proxies);
+/// let mut event_loop = EventLoop::new()?;
+/// event_loop.listen_with("127.0.0.1:0".parse()?, options, Config::default(), |_id, request| {
+///     println!("{:?}", request.peer_addr()); // the client's, as the proxy says
+///     request.allow_any_origin()
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct ListenOptions {
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
+    #[cfg(unix)]
+    pub(super) unix: UnixSocket,
     #[cfg(feature = "tls")]
     tls: Option<ServerTls>,
 }
 
 impl ListenOptions {
-    /// Plain HTTP and WebSocket.
+    /// The defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Connections begin with a header of the PROXY protocol, those of the proxies that are named.
+    #[must_use]
+    pub fn proxy_protocol(mut self, proxies: ProxyProtocol) -> Self {
+        self.proxy_protocol = Some(proxies);
+        self
+    }
+
+    /// What is done about the file of a Unix-domain socket. Without meaning for TCP, and for listeners made elsewhere.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(mut self, socket: UnixSocket) -> Self {
+        self.unix = socket;
+        self
     }
 
     /// Speaks TLS: https and wss. A plain HTTP request is answered with 400 and a line that says so.
@@ -29,102 +58,23 @@ impl ListenOptions {
     /// The handle is shared: [`ServerTls::replace`] on any clone of it holds for the connections that come later.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// An accepted stream, as its connection is to speak. What stands before TLS makes an end of it with
-    /// [`Stream::begin`]; nothing does, so that is here.
-    pub(super) fn wrap(&self, stream: Stream) -> io::Result<Stream> {
+    /// An accepted stream, as its connection is to speak. TLS begins at once, or behind the header of a proxy.
+    pub(super) fn wrap(&self, stream: Stream, phase: &Phase) -> io::Result<Stream> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let mut stream = tls.wrap(stream)?;
-            stream.begin(&[]);
+            if !matches!(phase, Phase::Preface(_)) {
+                stream.begin(&[]);
+            }
             return Ok(stream);
         }
+        let _ = phase;
         Ok(stream)
-    }
-}
-
-impl EventLoop {
-    /// As [`EventLoop::listen`], with what its connections speak below HTTP.
-    ///
-    /// ```
-    /// use wireroom::{Config, EventLoop, ListenOptions};
-    ///
-    /// let mut event_loop = EventLoop::new()?;
-    /// let options = ListenOptions::new(); // with the feature `tls`: .tls(ServerTls::from_pem_files("chain.pem", "key.pem")?)
-    /// let address = event_loop.listen_with("127.0.0.1:0".parse()?, options, Config::default(), |_id, request| {
-    ///     request.allow_origins(&["https://chat.example"])
-    /// })?;
-    /// assert_ne!(address.port(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`EventLoop::listen`].
-    pub fn listen_with(
-        &mut self,
-        address: SocketAddr,
-        options: ListenOptions,
-        config: impl Into<Arc<Config>>,
-        verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
-    ) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        self.add_listener(Listening::Tcp(listener), options, config.into(), Box::new(verify))?;
-        Ok(address)
-    }
-
-    /// As [`EventLoop::listen_unix`], with what its connections speak below HTTP.
-    ///
-    /// # Errors
-    ///
-    /// As [`EventLoop::listen`].
-    #[cfg(unix)]
-    pub fn listen_unix_with(
-        &mut self,
-        path: impl AsRef<std::path::Path>,
-        options: ListenOptions,
-        config: impl Into<Arc<Config>>,
-        verify: impl FnMut(ConnId, &Request<'_>) -> Verdict + 'static,
-    ) -> io::Result<()> {
-        let listener = mio::net::UnixListener::bind(path)?;
-        self.add_listener(Listening::Unix(listener), options, config.into(), Box::new(verify))
-    }
-}
-
-impl Loops {
-    /// As [`Loops::listen`], with what its connections speak below HTTP. A connection is handed to its loop before that begins.
-    ///
-    /// # Errors
-    ///
-    /// As [`Loops::listen`].
-    pub fn listen_with(
-        &self,
-        address: SocketAddr,
-        options: ListenOptions,
-        config: impl Into<Arc<Config>>,
-    ) -> io::Result<SharedListener> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        Ok(self.share(Listening::Tcp(listener), Some(address), options, config.into()))
-    }
-
-    /// As [`Loops::listen_unix`], with what its connections speak below HTTP.
-    ///
-    /// # Errors
-    ///
-    /// As [`Loops::listen`].
-    #[cfg(unix)]
-    pub fn listen_unix_with(
-        &self,
-        path: impl AsRef<std::path::Path>,
-        options: ListenOptions,
-        config: impl Into<Arc<Config>>,
-    ) -> io::Result<SharedListener> {
-        Ok(self.share(Listening::Unix(mio::net::UnixListener::bind(path)?), None, options, config.into()))
     }
 }

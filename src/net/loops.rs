@@ -303,8 +303,8 @@ impl EventLoop {
         }
         let token = self.next_listener()?;
         let membership = Membership::new(door.clone(), self.number(), &self.registry, token)?;
-        let (options, config) = (door.options().clone(), door.config().clone());
-        let listener = Listener::new(Source::Shared(membership), options, config, Box::new(verify));
+        let (config, options) = (door.config().clone(), door.options().clone());
+        let listener = Listener::new(Source::Shared(membership), config, options, Box::new(verify));
         self.put_listener(listener, Gate::Shared(door.clone()));
         Ok(())
     }

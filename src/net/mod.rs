@@ -27,7 +27,10 @@ mod drive;
 mod event_loop;
 mod fan_out;
 mod handle;
+#[cfg(all(feature = "inherit", unix))]
+mod inherit;
 mod large;
+mod listen;
 mod listen_options;
 mod log;
 mod loops;
@@ -35,6 +38,7 @@ mod loops_handle;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod phase;
+mod preface;
 pub mod reconnecting;
 mod resolver;
 mod shared_listener;
@@ -47,6 +51,8 @@ mod stats;
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
 mod unconnected;
+#[cfg(unix)]
+mod unix_listener;
 
 pub use conn_map::ConnMap;
 pub use connect_options::ConnectOptions;
@@ -55,11 +61,16 @@ pub use counts::{CauseCounts, CloseCounts, StatusCounts};
 pub use detach::Detached;
 pub use event_loop::EventLoop;
 pub use handle::{Handle, HandleError};
+#[cfg(all(feature = "inherit", unix))]
+#[cfg_attr(docsrs, doc(cfg(feature = "inherit")))]
+pub use inherit::Inherited;
+pub use listen::ReadyListener;
 pub use listen_options::ListenOptions;
 pub use loops::{LoopSeed, Loops};
 pub use loops_handle::LoopsHandle;
 #[cfg(not(feature = "tls"))]
 use no_tls::Scratch;
+pub use preface::ProxyProtocol;
 pub use shared_listener::SharedListener;
 pub use slots::ConnId;
 pub use socket::Stream;
@@ -73,3 +84,5 @@ pub use tls::{
     TlsStream, TlsVersion,
 };
 pub use unconnected::Unconnected;
+#[cfg(unix)]
+pub use unix_listener::UnixSocket;

@@ -2,10 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::{admission::Place, dial::Dial, log::Warned, socket::Stream};
+use super::{admission::Place, dial::Dial, log::Warned, preface::Preface, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
-    handshake::{ClientHandshake, ServerHandshake},
+    handshake::{ClientHandshake, HandshakeError, ServerHandshake},
     http::Transport,
 };
 
@@ -40,7 +40,7 @@ impl Slot {
         match &self.phase {
             Phase::Open(_) | Phase::Opening(_) => true,
             Phase::Over(cause) => cause.is_some() && self.listener == OUTGOING,
-            Phase::Serving { .. } => false,
+            Phase::Serving { .. } | Phase::Preface(_) => false,
         }
     }
 
@@ -59,6 +59,8 @@ impl Slot {
         if let Phase::Opening(opening) = &mut self.phase {
             opening.connected = true;
             self.stream.begin(early);
+            // They came without an edge of their own.
+            self.ready.readable |= !early.is_empty();
         }
     }
 
@@ -66,6 +68,7 @@ impl Slot {
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.phase {
             Phase::Serving { handshake, .. } => handshake.peer_addr(),
+            Phase::Preface(preface) => preface.sender,
             _ => self.stream.peer_addr(),
         }
     }
@@ -94,6 +97,8 @@ pub(super) struct Readiness {
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// A server's connection that begins with something else than HTTP.
+    Preface(Box<Preface>),
     /// A server's connection that has not been upgraded: HTTP.
     Serving { handshake: Box<ServerHandshake>, config: Arc<Config> },
     /// A client's connection that is not open yet.
@@ -126,6 +131,7 @@ impl Phase {
 
     pub(super) fn wants_read(&self) -> bool {
         match self {
+            Phase::Preface(_) => true,
             Phase::Serving { handshake, .. } => handshake.wants_read(),
             Phase::Opening(opening) => opening.wants_read(),
             Phase::Open(connection) => connection.wants_read(),
@@ -144,7 +150,7 @@ impl Phase {
     pub(super) fn wants_poll(&self) -> bool {
         match self {
             Phase::Serving { handshake, .. } => handshake.transport() == Transport::Close,
-            Phase::Opening(_) => false,
+            Phase::Opening(_) | Phase::Preface(_) => false,
             Phase::Open(connection) => connection.wants_poll(),
             Phase::Over(cause) => cause.is_some(),
         }
@@ -155,14 +161,14 @@ impl Phase {
             Phase::Serving { handshake, .. } => Some(handshake.transmit()),
             Phase::Opening(opening) => opening.queue(),
             Phase::Open(connection) => Some(connection.transmit()),
-            Phase::Over(_) => None,
+            Phase::Preface(_) | Phase::Over(_) => None,
         }
     }
 
     pub(super) fn transport(&self) -> Transport {
         match self {
             Phase::Serving { handshake, .. } => handshake.transport(),
-            Phase::Opening(_) => Transport::Open,
+            Phase::Opening(_) | Phase::Preface(_) => Transport::Open,
             Phase::Open(connection) => connection.transport(),
             Phase::Over(_) => Transport::Close,
         }
@@ -170,6 +176,7 @@ impl Phase {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
+            Phase::Preface(preface) => preface.deadline(),
             Phase::Serving { handshake, .. } => handshake.poll_timeout(),
             Phase::Opening(opening) => opening.poll_timeout(),
             Phase::Open(connection) => connection.poll_timeout(),
@@ -184,6 +191,7 @@ impl Phase {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
+            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Timeout))),
             Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
             Phase::Opening(opening) => opening.handle_timeout(now),
             Phase::Open(connection) => connection.handle_timeout(now),
@@ -193,6 +201,7 @@ impl Phase {
 
     pub(super) fn handle_eof(&mut self) {
         match self {
+            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Eof))),
             Phase::Serving { handshake, .. } => handshake.handle_eof(),
             Phase::Opening(opening) => opening.handle_eof(),
             Phase::Open(connection) => connection.handle_eof(),
@@ -203,7 +212,9 @@ impl Phase {
     pub(super) fn handle_io_error(&mut self, error: io::ErrorKind) {
         match self {
             Phase::Open(connection) => connection.handle_io_error(error),
-            Phase::Serving { .. } | Phase::Opening(_) => *self = Phase::Over(Some(Cause::Io(error))),
+            Phase::Preface(_) | Phase::Serving { .. } | Phase::Opening(_) => {
+                *self = Phase::Over(Some(Cause::Io(error)));
+            }
             Phase::Over(_) => {}
         }
     }
@@ -211,7 +222,9 @@ impl Phase {
     pub(super) fn abort(&mut self) {
         match self {
             Phase::Open(connection) => connection.abort(),
-            Phase::Serving { .. } | Phase::Opening(_) => *self = Phase::Over(Some(Cause::Aborted)),
+            Phase::Preface(_) | Phase::Serving { .. } | Phase::Opening(_) => {
+                *self = Phase::Over(Some(Cause::Aborted));
+            }
             Phase::Over(_) => {}
         }
     }

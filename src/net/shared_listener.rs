@@ -12,9 +12,9 @@ use std::{
 use mio::{Interest, Registry, Token};
 
 use super::{
-    ListenOptions,
     accept::Listening,
     admission::{Admission, Entry, Place},
+    listen_options::ListenOptions,
     siblings::Siblings,
     socket::Stream,
 };
@@ -62,8 +62,8 @@ pub(super) struct Door {
     siblings: Arc<Siblings>,
     number: usize,
     address: Option<SocketAddr>,
-    options: ListenOptions,
     config: Arc<Config>,
+    options: ListenOptions,
     socket: Mutex<Socket>,
     admission: Mutex<Admission>,
     /// Which loops take connections.
@@ -97,10 +97,10 @@ impl Door {
             siblings: siblings.clone(),
             number,
             address,
-            options,
             socket: Mutex::new(Socket::Bound(listening)),
             admission: Mutex::new(Admission::new(&config)),
             config,
+            options,
             serving: siblings.handles().iter().map(|_| AtomicBool::new(false)).collect(),
             lost: AtomicU64::new(0),
         })
@@ -114,16 +114,20 @@ impl Door {
         self.number
     }
 
-    pub(super) fn options(&self) -> &ListenOptions {
-        &self.options
-    }
-
     pub(super) fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
+    pub(super) fn options(&self) -> &ListenOptions {
+        &self.options
+    }
+
     pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Entry {
         self.admission().enter(peer)
+    }
+
+    pub(super) fn locate(&self, place: Place, peer: Option<SocketAddr>) -> Entry {
+        self.admission().locate(place, peer)
     }
 
     pub(super) fn leave(&self, place: Place) {

@@ -116,7 +116,10 @@ impl EventLoop {
         self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline.is_some())
     }
 
-    fn stop_listening(&mut self) {
+    /// Accepts no more, and does nothing else: connections that exist stay, and what has been accepted is served. For a server
+    /// whose place another one takes on the same socket; see `examples/hot_restart.rs`. Listeners are closed, shared ones for all
+    /// loops by the one that accepts for them. There is no way back, but for new listeners.
+    pub fn stop_listening(&mut self) {
         for listener in &mut self.listeners {
             listener.stop(&self.registry);
         }
@@ -194,7 +197,9 @@ impl Shutdown {
         while let Some((_, id)) = self.schedule.pop_front_if_due(connections.now) {
             match connections.slots.get(id).map(|slot| &slot.phase) {
                 Some(Phase::Open(_)) => connections.close(id, CloseCode::GOING_AWAY, "shutting down"),
-                Some(Phase::Serving { .. }) if self.deadline.is_none() => refuse_deferred(connections, id),
+                Some(Phase::Preface(_) | Phase::Serving { .. }) if self.deadline.is_none() => {
+                    refuse_deferred(connections, id)
+                }
                 // Not upgraded: nobody has been promised anything yet.
                 Some(_) => connections.abort(id),
                 None => {}

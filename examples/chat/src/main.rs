@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wireroom::{CloseCode, Config, EventLoop, Hub, HubConfig, RoomLimits};
+use wireroom::{CloseCode, Config, EventLoop, Hub, HubConfig, ListenOptions, ProxyProtocol, RoomLimits};
 
 use chat::Chat;
 use limits::{MAX_ROOMS, MAX_ROOMS_EACH, Rate};
@@ -79,8 +79,8 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     env_logger::Builder::new().filter_level(options.log).format_target(false).init();
     let mut event_loop = EventLoop::new()?;
-    let port = Rc::new(Port::new(options.allow_origin.clone(), options.max_connections));
-    let address = listen(&mut event_loop, options.listen, port.clone())?;
+    let port = Rc::new(Port::new(options.allow_origin.clone(), &options.trust_forwarded, options.max_connections));
+    let address = listen(&mut event_loop, options, port.clone())?;
     // One room more than clients can choose: that of everyone who has said hello.
     let limits = RoomLimits { max_rooms_per_socket: MAX_ROOMS_EACH + 1, max_rooms: MAX_ROOMS, ..RoomLimits::default() };
     let config = HubConfig { limits, handle_capacity: HANDLE_CAPACITY, ..HubConfig::default() };
@@ -95,12 +95,16 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     serve(&mut hub, chat, &port, options.drain, || asked_to_end.load(Ordering::Acquire))
 }
 
-fn listen(event_loop: &mut EventLoop, listen: SocketAddr, port: Rc<Port>) -> Result<SocketAddr, Box<dyn Error>> {
+fn listen(event_loop: &mut EventLoop, options: &Options, port: Rc<Port>) -> Result<SocketAddr, Box<dyn Error>> {
     let config = Config::builder().max_message_size(MAX_MESSAGE).max_send_buffer(MAX_SEND_BUFFER).build()?;
+    let mut how = ListenOptions::new();
+    if !options.proxy_protocol.is_empty() {
+        how = how.proxy_protocol(ProxyProtocol::from_sources(options.proxy_protocol.iter().copied()));
+    }
     let answers = port.clone();
     let address = event_loop
-        .listen(listen, config, move |id, request| answers.answer(id, request))
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+        .listen_with(options.listen, how, config, move |id, request| answers.answer(id, request))
+        .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
     let mut origins = vec![format!("http://{address}")];
     if address.ip().is_loopback() {
         origins.push(format!("http://localhost:{}", address.port()));

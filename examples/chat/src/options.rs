@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use lexopt::prelude::*;
 use log::LevelFilter;
+use wireroom::http::Network;
 
 pub(crate) const USAGE: &str = "\
 usage: wireroom-chat [OPTION]...
@@ -13,6 +14,12 @@ usage: wireroom-chat [OPTION]...
                           one server for each file
   --allow-origin ORIGIN   lets pages of this origin in, beside the server's own (repeatable); needed behind a proxy,
                           for pages that reach the server under a name, and when it listens on all addresses
+  --proxy-protocol NETWORK
+                          connections from there begin with a header of the PROXY protocol, which tells the client's
+                          address, and others are refused: 10.0.0.0/8, ::1 (repeatable)
+  --trust-forwarded NETWORK
+                          proxies from there tell the client's address in X-Forwarded-For (repeatable); both are shown by
+                          --log debug
   --log LEVEL             off, error, warn, info (default) or debug, on standard error
   --rate N                messages a second that one connection may send to others, four times as many at once
                           (default 5; 0 is no limit)
@@ -25,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) database: PathBuf,
     pub(crate) allow_origin: Vec<String>,
+    pub(crate) proxy_protocol: Vec<Network>,
+    pub(crate) trust_forwarded: Vec<Network>,
     pub(crate) log: LevelFilter,
     pub(crate) rate: u32,
     pub(crate) keep: u64,
@@ -38,6 +47,8 @@ impl Default for Options {
             listen: ([127, 0, 0, 1], 8080).into(),
             database: "wireroom-chat.db".into(),
             allow_origin: Vec::new(),
+            proxy_protocol: Vec::new(),
+            trust_forwarded: Vec::new(),
             log: LevelFilter::Info,
             rate: 5,
             keep: 1_000_000,
@@ -56,6 +67,8 @@ impl Options {
                 Long("listen") => options.listen = parser.value()?.parse()?,
                 Long("database") => options.database = parser.value()?.parse_with(database)?,
                 Long("allow-origin") => options.allow_origin.push(parser.value()?.string()?),
+                Long("proxy-protocol") => options.proxy_protocol.push(parser.value()?.parse()?),
+                Long("trust-forwarded") => options.trust_forwarded.push(parser.value()?.parse()?),
                 Long("log") => options.log = parser.value()?.parse_with(level)?,
                 Long("rate") => options.rate = parser.value()?.parse_with(|value| up_to(value, 0, 1_000_000))?,
                 Long("keep") => options.keep = parser.value()?.parse_with(|value| up_to(value, 1, 1 << 53))?,
@@ -118,6 +131,8 @@ mod tests {
         for arguments in [
             ["--listen", "localhost"],
             ["--database", ""],
+            ["--proxy-protocol", "10.0.0.1/8"],
+            ["--trust-forwarded", "localhost"],
             ["--log", "loud"],
             ["--rate", "-1"],
             ["--keep", "0"],

@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use wireroom::{
     ConnId, ConnMap,
     handshake::Verdict,
-    http::{Request, Response},
+    http::{ClientAddr, ForwardedHeader, Network, Request, Response, TrustedProxies},
 };
 
 use crate::{
@@ -35,6 +35,7 @@ pub(crate) struct Port {
     /// chooses that (DNS rebinding). Known when the port is.
     own_origins: OnceCell<Vec<String>>,
     allowed_origins: Vec<String>,
+    proxies: TrustedProxies,
     max_connections: usize,
     open: Cell<usize>,
     /// The log has it that nobody more is let in; it need not have it each time.
@@ -45,11 +46,12 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    pub(crate) fn new(allowed_origins: Vec<String>, max_connections: usize) -> Self {
+    pub(crate) fn new(allowed_origins: Vec<String>, trusted: &[Network], max_connections: usize) -> Self {
         Self {
             files: Files::new(),
             own_origins: OnceCell::new(),
             allowed_origins,
+            proxies: TrustedProxies::networks(ForwardedHeader::XForwardedFor, trusted.iter().copied()),
             max_connections,
             open: Cell::new(0),
             told_full: Cell::new(false),
@@ -110,7 +112,16 @@ impl Port {
             }
             return secured(Response::text(503, "full\n")).header("Retry-After", RETRY_AFTER).into();
         }
+        log::debug!("{id}: {} {}", request.path(), told(&request.client_addr(&self.proxies)));
         self.arrivals.borrow_mut().insert(id, door);
         verdict
+    }
+}
+
+/// Who connects, as far as it is known.
+fn told(client: &ClientAddr<'_>) -> String {
+    match client.ip() {
+        Some(ip) => format!("for {ip}, by way of {} proxies that say so", client.proxies()),
+        None => format!("for somebody: {:?}", client.node()),
     }
 }

@@ -114,8 +114,10 @@ impl TlsStream {
         self.partial = early.to_vec();
         self.unseen = true;
         if matches!(self.session, Session::Client(_)) {
-            // The ClientHello.
+            // The ClientHello. Nothing of the server's can be an answer to it yet.
+            let early = std::mem::take(&mut self.partial);
             self.digest(&mut [], &mut []);
+            self.partial = early;
         }
     }
 
