@@ -1,0 +1,169 @@
+//! The line editor: a prompt with a history, and what arrives is printed above it.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, SyncSender},
+    },
+    time::Duration,
+};
+
+use rustyline::{Config, DefaultEditor, ExternalPrinter as _, error::ReadlineError};
+use wireroom::Handle;
+
+use super::{
+    Options,
+    input::{Input, Inputs, queue, spawn},
+};
+use crate::failure::Failure;
+
+const PROMPT: &str = "> ";
+/// Lines that are remembered.
+const REMEMBERED: usize = 1_000;
+/// Prints that wait at most for a terminal that has been stopped.
+const WAITING: usize = 64;
+/// How long the last prints may take.
+const LAST: Duration = Duration::from_millis(500);
+
+/// Prints above the prompt.
+#[derive(Debug)]
+pub(super) struct Above {
+    prints: SyncSender<Print>,
+}
+
+enum Print {
+    Text(String),
+    /// Answered when all before it are on the terminal.
+    Flush(SyncSender<()>),
+}
+
+impl Above {
+    /// Waits while a stopped terminal holds 64 prints.
+    pub(super) fn print(&self, text: String) {
+        // The thread has gone if the terminal has.
+        let _ = self.prints.send(Print::Text(text));
+    }
+
+    /// Waits until all is printed, half a second at most.
+    pub(super) fn flush(&self) {
+        let (done, is_done) = mpsc::sync_channel(1);
+        if self.prints.try_send(Print::Flush(done)).is_ok() {
+            let _ = is_done.recv_timeout(LAST);
+        }
+    }
+}
+
+/// Starts the editor on a thread.
+pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above), Failure> {
+    let broken = |error: ReadlineError| Failure::here(format_args!("the terminal: {error}"));
+    remember_terminal();
+    let config = Config::builder()
+        .max_history_size(REMEMBERED)
+        .and_then(|config| config.history_ignore_dups(true))
+        .map_err(broken)?
+        .history_ignore_space(true)
+        .build();
+    let mut editor = DefaultEditor::with_config(config).map_err(broken)?;
+    let mut printer = editor.create_external_printer().map_err(broken)?;
+    let history = history_file(options);
+    if let Some(file) = &history {
+        load(&mut editor, file, options.history.is_some())?;
+    }
+
+    let (prints, to_print) = mpsc::sync_channel(WAITING);
+    spawn(move || {
+        for print in to_print {
+            match print {
+                Print::Text(text) => _ = printer.print(text),
+                Print::Flush(done) => {
+                    // The editor has room for one print: when it has taken the second of these, what came before them is there.
+                    // Up and down again, they show nothing.
+                    let nothing = || "\x1b[A\n".to_owned();
+                    let _ = printer.print(nothing()).and_then(|()| printer.print(nothing()));
+                    let _ = done.send(());
+                }
+            }
+        }
+    })?;
+
+    let (tell, inputs) = queue(handle);
+    spawn(move || {
+        loop {
+            let next = match editor.readline(PROMPT) {
+                Ok(line) => {
+                    if editor.add_history_entry(line.as_str()).unwrap_or(false)
+                        && let Some(file) = &history
+                    {
+                        // A history that cannot be written is no reason to stop.
+                        let _ = editor.append_history(file);
+                    }
+                    Input::Line(line.into_bytes())
+                }
+                Err(ReadlineError::Eof) => Input::End,
+                Err(ReadlineError::Interrupted) => Input::Interrupted,
+                Err(error) => Input::Broken(Failure::here(format_args!("the terminal: {error}"))),
+            };
+            let last = matches!(next, Input::End | Input::Broken(_));
+            if !tell.tell(next) || last {
+                return;
+            }
+        }
+    })?;
+    Ok((inputs, Above { prints }))
+}
+
+/// A file that was named has to be readable, if it is there.
+fn load(editor: &mut DefaultEditor, file: &Path, named: bool) -> Result<(), Failure> {
+    match editor.load_history(file) {
+        Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if named => Err(Failure::here(format_args!("{}: {error}", file.display()))),
+        _ => Ok(()),
+    }
+}
+
+/// Where lines are remembered, in a directory of the user's alone.
+fn history_file(options: &Options) -> Option<PathBuf> {
+    if options.no_history {
+        return None;
+    }
+    if let Some(file) = &options.history {
+        return Some(file.clone());
+    }
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // The XDG Base Directory Specification: relative paths are to be ignored.
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    let directory = state.join("wireroom");
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(&directory).ok()?;
+    Some(directory.join("history"))
+}
+
+#[cfg(unix)]
+static TERMINAL: Mutex<Option<nix::sys::termios::Termios>> = Mutex::new(None);
+
+#[cfg(unix)]
+fn remember_terminal() {
+    *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = nix::sys::termios::tcgetattr(io::stdin()).ok();
+}
+
+/// Puts the terminal back as it was: the editor, which may be waiting for a key, cannot be asked to.
+#[cfg(unix)]
+pub(super) fn restore_terminal() {
+    use nix::sys::termios::{SetArg, tcsetattr};
+
+    if let Some(terminal) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &terminal);
+        // To the line's start, without the prompt; pastes are no longer marked.
+        let _ = crate::show::print("\r\x1b[J\x1b[?2004l");
+    }
+}
+
+#[cfg(not(unix))]
+fn remember_terminal() {}
+
+#[cfg(not(unix))]
+pub(super) fn restore_terminal() {}
