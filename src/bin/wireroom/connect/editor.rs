@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        mpsc::{self, SyncSender},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, SyncSender, TrySendError},
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustyline::{Config, DefaultEditor, ExternalPrinter as _, error::ReadlineError};
@@ -25,7 +27,11 @@ const REMEMBERED: usize = 1_000;
 /// Prints that wait at most for a terminal that has been stopped.
 const WAITING: usize = 64;
 /// How long the last prints may take.
-const LAST: Duration = Duration::from_millis(500);
+const LAST: Duration = Duration::from_secs(3);
+/// How long the editor may take to have the terminal to itself, once it was asked for a line.
+const RAW: Duration = Duration::from_millis(200);
+/// How often it is looked whether either is so.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Prints above the prompt.
 #[derive(Debug)]
@@ -46,17 +52,45 @@ impl Above {
         let _ = self.prints.send(Print::Text(text));
     }
 
-    /// Waits until all is printed, half a second at most.
+    /// Waits until all is printed, three seconds at most: the terminal may have been stopped.
     pub(super) fn flush(&self) {
+        let until = Instant::now() + LAST;
         let (done, is_done) = mpsc::sync_channel(1);
-        if self.prints.try_send(Print::Flush(done)).is_ok() {
-            let _ = is_done.recv_timeout(LAST);
+        let mut flush = Print::Flush(done);
+        while let Err(TrySendError::Full(again)) = self.prints.try_send(flush) {
+            if Instant::now() >= until {
+                return;
+            }
+            flush = again;
+            thread::sleep(LOOK);
         }
+        let _ = is_done.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
+/// Some terminals know no cursor: there lines are read as they come.
+pub(super) fn is_possible() -> bool {
+    let term = env::var("TERM").unwrap_or_default();
+    !["", "dumb", "cons25", "emacs"].iter().any(|dumb| term.eq_ignore_ascii_case(dumb))
+}
+
+/// Has the editor ask for the next line. It waits for that: behind the last line it leaves the terminal alone.
+#[derive(Debug)]
+pub(super) struct Asker(SyncSender<()>);
+
+impl Asker {
+    pub(super) fn ask(&self) {
+        READING.store(true, Ordering::Release);
+        // The thread has gone if the terminal has; and it waits for one word at a time.
+        let _ = self.0.try_send(());
+    }
+}
+
+/// The editor has been asked for a line, and has none yet.
+static READING: AtomicBool = AtomicBool::new(false);
+
 /// Starts the editor on a thread.
-pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above), Failure> {
+pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above, Asker), Failure> {
     let broken = |error: ReadlineError| Failure::here(format_args!("the terminal: {error}"));
     remember_terminal();
     let config = Config::builder()
@@ -89,9 +123,12 @@ pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above)
     })?;
 
     let (tell, inputs) = queue(handle);
+    let (ask, asked) = mpsc::sync_channel(1);
     spawn(move || {
-        loop {
-            let next = match editor.readline(PROMPT) {
+        for () in asked {
+            let line = editor.readline(PROMPT);
+            READING.store(false, Ordering::Release);
+            let next = match line {
                 Ok(line) => {
                     if editor.add_history_entry(line.as_str()).unwrap_or(false)
                         && let Some(file) = &history
@@ -105,13 +142,12 @@ pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above)
                 Err(ReadlineError::Interrupted) => Input::Interrupted,
                 Err(error) => Input::Broken(Failure::here(format_args!("the terminal: {error}"))),
             };
-            let last = matches!(next, Input::End | Input::Broken(_));
-            if !tell.tell(next) || last {
+            if !tell.tell(next) {
                 return;
             }
         }
     })?;
-    Ok((inputs, Above { prints }))
+    Ok((inputs, Above { prints }, Asker(ask)))
 }
 
 /// A file that was named has to be readable, if it is there.
@@ -153,9 +189,15 @@ fn remember_terminal() {
 /// Puts the terminal back as it was: the editor, which may be waiting for a key, cannot be asked to.
 #[cfg(unix)]
 pub(super) fn restore_terminal() {
-    use nix::sys::termios::{SetArg, tcsetattr};
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
     if let Some(terminal) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // An editor that is about to take the terminal would do so afterwards.
+        let until = Instant::now() + RAW;
+        let is_taken = || tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON));
+        while READING.load(Ordering::Acquire) && !is_taken() && Instant::now() < until {
+            thread::sleep(LOOK);
+        }
         let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &terminal);
         // To the line's start, without the prompt; pastes are no longer marked.
         let _ = crate::show::print("\r\x1b[J\x1b[?2004l");

@@ -95,9 +95,15 @@ impl Options {
         }
     }
 
-    /// Lines are typed, and what comes is printed above them.
+    /// Lines are edited, and what comes is printed above them.
     fn is_interactive(&self) -> bool {
-        self.send.is_empty() && !self.json && !self.raw && io::stdin().is_terminal() && io::stdout().is_terminal()
+        let terminals = io::stdin().is_terminal() && io::stdout().is_terminal();
+        terminals && self.send.is_empty() && !self.json && !self.raw && editor::is_possible()
+    }
+
+    /// A line that is typed is a command, those in a pipe are not unless that is asked for.
+    fn takes_commands(&self) -> bool {
+        self.commands || (self.send.is_empty() && io::stdin().is_terminal())
     }
 }
 

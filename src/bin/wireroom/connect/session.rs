@@ -7,7 +7,7 @@ use wireroom::{CloseCode, Closed, ConnId, Connections, Event, EventLoop, Handle,
 use super::{
     Options,
     commands::{self, Command, HELP},
-    editor,
+    editor::{self, Asker},
     input::{self, Input, Inputs},
     output::Output,
 };
@@ -52,7 +52,10 @@ pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
 
         // 3. Send what was typed meanwhile, and what is due.
         match asked.signal() {
-            Some(_) if session.inputs.is_none() => return Err(Failure::new(Status::Interrupted, "interrupted")),
+            Some(_) if session.inputs.is_none() || session.interrupted_by_key => {
+                editor::restore_terminal();
+                return Err(Failure::new(Status::Interrupted, "interrupted"));
+            }
             Some(signal) => session.interrupted(event_loop.connections(), id, signal),
             None => {}
         }
@@ -69,6 +72,8 @@ struct Session<'o> {
     output: Output,
     /// Once it is open.
     inputs: Option<Inputs>,
+    /// Asks for the next line, where lines are edited.
+    asker: Option<Asker>,
     /// It has opened in this turn.
     begins: bool,
     /// The queue is full enough: the input waits.
@@ -82,6 +87,8 @@ struct Session<'o> {
     /// Payloads of the Pings that were asked for, and when they were sent.
     pings: VecDeque<(Vec<u8>, Instant)>,
     closing: bool,
+    /// Ctrl-C while typing, which counts as a first signal.
+    interrupted_by_key: bool,
     /// Why we have closed, if that was no good reason.
     why: Option<Failure>,
     closed: Option<Box<Closed>>,
@@ -94,6 +101,8 @@ impl<'o> Session<'o> {
             color,
             output: Output::new(options, color, None),
             inputs: None,
+            asker: None,
+            interrupted_by_key: false,
             begins: false,
             held_back: false,
             input_ended: false,
@@ -144,8 +153,10 @@ impl<'o> Session<'o> {
         self.begins = false;
         let options = self.options;
         let inputs = if options.is_interactive() {
-            let (inputs, above) = editor::start(options, handle.clone())?;
+            let (inputs, above, asker) = editor::start(options, handle.clone())?;
             self.output = Output::new(options, self.color, Some(above));
+            asker.ask();
+            self.asker = Some(asker);
             inputs
         } else if options.send.is_empty() {
             input::standard(handle.clone())?
@@ -173,8 +184,14 @@ impl<'o> Session<'o> {
                     self.input_ended = true;
                     self.active = Instant::now();
                 }
-                Input::Interrupted => self.interrupted(connections, id, Signal::Interrupt),
+                Input::Interrupted => {
+                    self.interrupted_by_key = true;
+                    self.interrupted(connections, id, Signal::Interrupt);
+                }
                 Input::Broken(failure) => self.give_up(connections, id, failure),
+            }
+            if let Some(asker) = self.asker.as_ref().filter(|_| !self.closing) {
+                asker.ask();
             }
         }
         if self.closing {
@@ -202,7 +219,8 @@ impl<'o> Session<'o> {
 
     fn line(&mut self, connections: &mut Connections, id: ConnId, line: Vec<u8>) {
         let options = self.options;
-        if options.binary && !(options.commands && line.starts_with(b"/")) {
+        let is_command = line.starts_with(b"/") && options.takes_commands();
+        if options.binary && !is_command {
             return self.took(connections.send(id, &line));
         }
         let text = match String::from_utf8(line) {
@@ -212,8 +230,7 @@ impl<'o> Session<'o> {
                 return self.give_up(connections, id, Failure::here(sentence));
             }
         };
-        // A line that is typed is a command, those in a pipe are not unless that is asked for.
-        if !options.commands && !options.is_interactive() {
+        if !is_command {
             return self.took(connections.send(id, &text));
         }
         match commands::parse(text) {
