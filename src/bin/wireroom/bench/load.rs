@@ -256,7 +256,7 @@ impl<'o> Load<'o> {
         self.measure <= at && at < self.end
     }
 
-    /// Over when the time is, and what is under way has come or is late; at once where somebody asks for it.
+    /// Over when the time is, or somebody asks for it, and what is under way has come or is late.
     fn is_over(&mut self, asked: bool) -> Result<bool, Failure> {
         let now = Instant::now();
         if self.ids.is_empty() {
@@ -267,7 +267,6 @@ impl<'o> Load<'o> {
             // What has been measured by now is told.
             self.end = self.end.min(now);
             self.measure = self.measure.min(now);
-            return Ok(true);
         }
         let under_way = || self.ids.iter().any(|id| self.under_way.get(*id).is_some_and(|sent| !sent.is_empty()));
         Ok(now >= self.end && (now >= self.end + GRACE || !under_way()))

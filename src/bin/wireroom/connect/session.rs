@@ -1,6 +1,9 @@
 //! One connection from its dial to its end.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use wireroom::{CloseCode, Closed, ConnId, Connections, Event, EventLoop, Handle, SendError, SendStatus};
 
@@ -20,6 +23,8 @@ use crate::{
 
 /// Pings whose Pongs are waited for at once: beyond them the oldest is forgotten.
 const PINGS: usize = 64;
+/// How long behind its end a connection may linger for the server to end the stream (RFC 6455 section 7.1.1).
+const LINGER: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
     let config = options.dial.config().build().map_err(Failure::usage)?;
@@ -37,7 +42,7 @@ pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
     let mut session = Session::new(options, color);
 
     // 1. Turn until the connection has gone: behind its end it lingers, so that the server gets our Close.
-    while session.closed.is_none() || !event_loop.connections().is_empty() {
+    while session.closed.is_none() || (session.lingers() && !event_loop.connections().is_empty()) {
         let timeout = session.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         event_loop.turn(timeout, |connections, id, event| session.on_event(connections, id, event))?;
 
@@ -92,6 +97,7 @@ struct Session<'o> {
     /// Why we have closed, if that was no good reason.
     why: Option<Failure>,
     closed: Option<Box<Closed>>,
+    lingers_until: Option<Instant>,
 }
 
 impl<'o> Session<'o> {
@@ -114,6 +120,7 @@ impl<'o> Session<'o> {
             closing: false,
             why: None,
             closed: None,
+            lingers_until: None,
         }
     }
 
@@ -143,7 +150,10 @@ impl<'o> Session<'o> {
                 self.output.pong(payload, round_trip);
             }
             Event::Drain => self.held_back = false,
-            Event::Closed(closed) => self.closed = Some(closed),
+            Event::Closed(closed) => {
+                self.closed = Some(closed);
+                self.lingers_until = Some(Instant::now() + LINGER);
+            }
             _ => {}
         }
     }
@@ -194,17 +204,18 @@ impl<'o> Session<'o> {
                 asker.ask();
             }
         }
-        if self.closing {
+        if self.closing || self.closed.is_some() {
             return;
         }
         let now = Instant::now();
+        if connections.buffered_amount(id) > 0 {
+            self.active = now;
+        }
+        // Behind that: a Ping of our own does not keep the connection.
         if self.next_ping.is_some_and(|at| at <= now) {
             self.next_ping = self.options.ping.map(|every| now + every);
             self.pinged += 1;
             self.ping(connections, id, self.pinged.to_be_bytes().to_vec());
-        }
-        if connections.buffered_amount(id) > 0 {
-            self.active = now;
         }
         if self.quiet_at().is_some_and(|at| at <= now) {
             match self.options.wanted() {
@@ -300,9 +311,13 @@ impl<'o> Session<'o> {
         self.active.checked_add(patience)
     }
 
+    fn lingers(&self) -> bool {
+        self.lingers_until.is_none_or(|until| Instant::now() < until)
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
-        if self.closing {
-            return None;
+        if self.closing || self.closed.is_some() {
+            return self.lingers_until;
         }
         self.quiet_at().into_iter().chain(self.next_ping).min()
     }
@@ -315,6 +330,8 @@ impl<'o> Session<'o> {
             None => failure::of_end(&closed, self.inputs.is_some(), &dial.url, dial.timeout.as_secs_f64()),
         };
         let came_to = match self.options.wanted() {
+            // Nobody wanted more.
+            _ if self.output.broken => Ok(()),
             Some(wanted) if came_to.is_ok() && !self.closing => {
                 let sentence = format!("the server closed after {} of {wanted} messages", self.received);
                 Err(Failure::new(Status::Abnormal, sentence))

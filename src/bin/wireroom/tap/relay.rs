@@ -37,11 +37,13 @@ const RETRY: Duration = Duration::from_millis(100);
 
 pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], color: When) -> Result<(), Failure> {
     let mut poll = Poll::new()?;
+    // Kept until the end: a waker that is dropped takes its word with it.
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let wakes = waker.clone();
     let (mut door, address) = Door::open(&options.listen).map_err(|error| cannot_listen(&options.listen, &error))?;
     let file = RemovedAtEnd(address.clone());
     poll.registry().register(door.source(), DOOR, Interest::READABLE)?;
-    let asked = signals::watch(move || _ = waker.wake(), {
+    let asked = signals::watch(move || _ = wakes.wake(), {
         let address = address.clone();
         move || address.remove_file()
     })?;
@@ -76,7 +78,7 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
         }
         relay.carry(poll.registry());
     }
-    drop(file);
+    drop((file, waker));
     Ok(())
 }
 
