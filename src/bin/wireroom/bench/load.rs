@@ -106,7 +106,7 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
 #[derive(Default)]
 struct Opening {
     ids: usize,
-    failed: Vec<Box<wireroom::Closed>>,
+    failed: Vec<wireroom::Closed>,
 }
 
 struct Load<'o> {
@@ -166,7 +166,7 @@ impl<'o> Load<'o> {
             }
             Event::Closed(closed) if self.under_way.get(id).is_none() => {
                 opening.ids -= 1;
-                opening.failed.push(closed);
+                opening.failed.push(*closed);
             }
             event => self.on_event(connections, id, event),
         }
