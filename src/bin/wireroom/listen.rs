@@ -1,0 +1,92 @@
+//! Listening: the one place that opens listeners for the event loops.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use wireroom::{Config, Loops, SharedListener};
+
+use crate::{dial::plain, failure::Failure};
+
+/// Where to listen: `HOST:PORT`, `PORT` (on the loopback address), or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        #[cfg(unix)]
+        if let Some(path) = text.strip_prefix("unix:") {
+            if path.is_empty() {
+                return Err("unix: has to be followed by a path".to_owned());
+            }
+            return Ok(Self::Unix(path.into()));
+        }
+        if let Ok(port) = text.parse() {
+            return Ok(Self::Tcp(([127, 0, 0, 1], port).into()));
+        }
+        let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+        text.parse()
+            .map(Self::Tcp)
+            .map_err(|_| "an address is 127.0.0.1:9001, [::1]:9001, a port, or unix:PATH".to_owned())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A listener for all loops, and where it really listens. A socket's file is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) listener: SharedListener,
+    pub(crate) address: Address,
+}
+
+impl Listening {
+    pub(crate) fn on(address: &Address, loops: &Loops, config: Config) -> Result<Self, Failure> {
+        let listener = match address {
+            Address::Tcp(address) => loops.listen(*address, config),
+            #[cfg(unix)]
+            Address::Unix(path) => loops.listen_unix(path, config),
+        };
+        let listener = listener.map_err(|error| cannot_listen(address, &error))?;
+        let address = listener.local_addr().map_or_else(|| address.clone(), Address::Tcp);
+        Ok(Self { listener, address })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.address.remove_file();
+    }
+}
+
+impl Address {
+    /// Of a socket the file that it leaves behind.
+    pub(crate) fn remove_file(&self) {
+        #[cfg(unix)]
+        if let Self::Unix(path) = self {
+            // Somebody else may have removed it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+pub(crate) fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
+    let hint = match (address, error.kind()) {
+        #[cfg(unix)]
+        (Address::Unix(_), io::ErrorKind::AddrInUse) => ": the file exists; remove it if no server uses it",
+        _ => "",
+    };
+    Failure::here(format_args!("cannot listen on {address}: {}{hint}", plain(error)))
+}

@@ -1,0 +1,66 @@
+//! `wireroom tap`: a proxy between a client and a server that shows every frame and changes none.
+
+mod head;
+mod observer;
+mod pair;
+mod print;
+mod relay;
+mod wire;
+
+use std::time::Duration;
+
+use clap::Args;
+use wireroom::handshake::ClientRequest;
+
+use crate::{
+    dial::{resolve, seconds},
+    failure::Failure,
+    listen::Address,
+    show::When,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  wireroom tap 9002 ws://127.0.0.1:9001               then connect the client to ws://127.0.0.1:9002
+  wireroom tap 9002 ws://127.0.0.1:9001 --json | jq 'select(.invalid)'
+  wireroom tap 9002 ws://chat.example --rewrite-host  for servers that answer only to their own name
+
+Bytes are passed on as they come, each way, those of the opening handshake too; the path is the client's. A slow side holds
+the other one back. An end of one side's stream, and a reset, are carried over. `>` is from the client, `<` from the server.
+What breaks a rule is shown as INVALID with the section of RFC 6455, and passed on all the same.";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Where to listen for clients: 127.0.0.1:9002, a port on the loopback address (0: a free one), or unix:PATH.
+    #[arg(value_name = "LISTEN")]
+    listen: Address,
+    /// The server: ws://host[:port]; a path is not needed, for the client's is passed on.
+    #[arg(value_name = "URL")]
+    url: String,
+    /// One JSON object for each line.
+    #[arg(long)]
+    json: bool,
+    /// Bytes of each payload that are shown.
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    payload: u32,
+    /// Put the URL's host into the Host field of requests: the one thing that is changed.
+    #[arg(long)]
+    rewrite_host: bool,
+    /// Clients at once; one more is closed as it comes.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    max_clients: usize,
+    /// Seconds until the connection to the server has to be open.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    timeout: Duration,
+}
+
+pub(crate) fn run(options: &Options, color: When) -> Result<(), Failure> {
+    let target =
+        ClientRequest::new(&options.url).map_err(|error| Failure::usage(format_args!("{}: {error}", options.url)))?;
+    if target.is_secure() {
+        return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.url)));
+    }
+    let addresses = resolve(target.host(), target.port(), options.timeout)?;
+    relay::run(options, target.authority(), &addresses, color)
+}

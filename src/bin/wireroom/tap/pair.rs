@@ -1,0 +1,281 @@
+//! A client and the server's side of it: two flows of bytes.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use mio::{Registry, Token, event::Event};
+
+use super::{
+    head,
+    observer::{From, Handshake, Observer, Seen},
+    wire::Wire,
+};
+use crate::dial::plain;
+
+/// Reads of one flow before others have their turn.
+const ROUNDS: usize = 16;
+
+/// How a pair ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Both streams came to their ends.
+    Ended,
+    /// One side was reset, and so is the other.
+    Reset(From),
+    /// The server could not be reached.
+    NoServer(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Pair {
+    client: Wire,
+    server: Option<Wire>,
+    /// Addresses of the server that have not been tried.
+    addresses: VecDeque<SocketAddr>,
+    tokens: [Token; 2],
+    /// The connection to the server is not open yet, and has to be by then.
+    opens_by: Option<Instant>,
+    handshake: Handshake,
+    up: Flow,
+    down: Flow,
+    /// What the `Host` of requests becomes; until the first head is whole it is held back.
+    host: Option<String>,
+    broken: Option<From>,
+    busy: bool,
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Flow {
+    from: From,
+    observer: Observer,
+    /// What the other side has not taken yet: one read at most.
+    pending: Vec<u8>,
+    /// A request's head that is not whole, which is to be changed.
+    held: Vec<u8>,
+    ended: bool,
+    shut: bool,
+}
+
+impl Flow {
+    fn new(from: From, shown: usize) -> Self {
+        Self {
+            from,
+            observer: Observer::new(from, shown),
+            pending: Vec::new(),
+            held: Vec::new(),
+            ended: false,
+            shut: false,
+        }
+    }
+}
+
+/// Where what was seen goes.
+pub(super) type Tell<'t> = &'t mut dyn FnMut(From, &Seen<'_>);
+
+impl Pair {
+    /// Begins to connect to the first address that answers at all.
+    pub(super) fn new(
+        mut client: Wire,
+        addresses: &[SocketAddr],
+        registry: &Registry,
+        tokens: [Token; 2],
+        (shown, host, timeout): (usize, Option<String>, Duration),
+    ) -> io::Result<Self> {
+        client.register(registry, tokens[0])?;
+        let mut pair = Self {
+            client,
+            server: None,
+            addresses: addresses.iter().copied().collect(),
+            tokens,
+            opens_by: Some(Instant::now() + timeout),
+            handshake: Handshake::default(),
+            up: Flow::new(From::Client, shown),
+            down: Flow::new(From::Server, shown),
+            host,
+            broken: None,
+            busy: false,
+        };
+        pair.connect(registry, io::ErrorKind::AddrNotAvailable.into())?;
+        Ok(pair)
+    }
+
+    /// Tries the next address; `error` is what became of the last.
+    fn connect(&mut self, registry: &Registry, mut error: io::Error) -> io::Result<()> {
+        if let Some(mut server) = self.server.take() {
+            server.deregister(registry);
+        }
+        while let Some(address) = self.addresses.pop_front() {
+            let connected = Wire::connect(address).and_then(|mut server| {
+                server.register(registry, self.tokens[1])?;
+                Ok(server)
+            });
+            match connected {
+                Ok(server) => {
+                    self.server = Some(server);
+                    return Ok(());
+                }
+                Err(next) => error = next,
+            }
+        }
+        Err(error)
+    }
+
+    /// Notes what the poll says of one of the sockets.
+    pub(super) fn ready(&mut self, of: From, event: &Event) {
+        let wire = match (of, &mut self.server) {
+            (From::Client, _) => &mut self.client,
+            (From::Server, Some(server)) => server,
+            (From::Server, None) => return,
+        };
+        wire.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        wire.writable |= event.is_writable();
+        // Nobody may read for a while, so a reset is looked for here.
+        let connecting = of == From::Server && self.opens_by.is_some();
+        if event.is_error() && !connecting && wire.take_error().is_some() {
+            self.broken = Some(of);
+        }
+        self.busy = true;
+    }
+
+    /// Carries what is there. Answers how the pair ended, if it did.
+    pub(super) fn carry(&mut self, registry: &Registry, space: &mut [u8], tell: Tell<'_>) -> Option<End> {
+        self.busy = false;
+        if self.opens_by.is_some() {
+            match self.open(registry) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    self.client.reset_when_closed();
+                    return Some(End::NoServer(plain(&error)));
+                }
+            }
+        }
+        let server = self.server.as_mut()?;
+        let mut carried = self.broken.map_or(Ok(false), Err);
+        if carried.is_ok() {
+            let up = self.up.carry((&mut self.client, server), self.host.as_deref(), &mut self.handshake, space, tell);
+            carried = up.and_then(|busy| {
+                let down = self.down.carry((server, &mut self.client), None, &mut self.handshake, space, tell);
+                down.map(|more| busy || more)
+            });
+        }
+        match carried {
+            Ok(busy) => self.busy = busy,
+            Err(side) => {
+                self.client.reset_when_closed();
+                server.reset_when_closed();
+                for flow in [&mut self.up, &mut self.down] {
+                    let from = flow.from;
+                    flow.observer.end(&mut |seen| tell(from, &seen));
+                }
+                return Some(End::Reset(side));
+            }
+        }
+        (self.up.shut && self.down.shut).then_some(End::Ended)
+    }
+
+    /// Whether the connection to the server is open.
+    fn open(&mut self, registry: &Registry) -> io::Result<bool> {
+        let Some(server) = &mut self.server else { return Ok(false) };
+        match server.connected() {
+            Some(Ok(())) => {
+                self.opens_by = None;
+                server.writable = true;
+                Ok(true)
+            }
+            Some(Err(error)) => self.connect(registry, error).map(|()| false),
+            None if self.opens_by.is_some_and(|at| at <= Instant::now()) => {
+                self.connect(registry, io::ErrorKind::TimedOut.into()).map(|()| false)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// There is more to do without another word of the poll.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    pub(super) fn opens_by(&self) -> Option<Instant> {
+        self.opens_by
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        self.client.deregister(registry);
+        if let Some(server) = &mut self.server {
+            server.deregister(registry);
+        }
+    }
+}
+
+impl Flow {
+    /// Answers whether there is more; an error is which side is broken.
+    fn carry(
+        &mut self,
+        (source, sink): (&mut Wire, &mut Wire),
+        host: Option<&str>,
+        handshake: &mut Handshake,
+        space: &mut [u8],
+        tell: Tell<'_>,
+    ) -> Result<bool, From> {
+        let (from, to) = (self.from, if self.from == From::Client { From::Server } else { From::Client });
+        for _ in 0..ROUNDS {
+            while !self.pending.is_empty() && sink.writable {
+                let taken = sink.write(&self.pending).map_err(|_| to)?;
+                self.pending.drain(..taken);
+            }
+            if !self.pending.is_empty() {
+                return Ok(false);
+            }
+            // What waited for a slow side takes no memory any more.
+            self.pending = Vec::new();
+            if self.ended {
+                if !std::mem::replace(&mut self.shut, true) {
+                    sink.shut_down();
+                }
+                return Ok(false);
+            }
+            if !source.readable {
+                return Ok(false);
+            }
+            let Some(n) = source.read(space).map_err(|_| from)? else { return Ok(false) };
+            let bytes = &space[..n];
+            if n == 0 {
+                self.ended = true;
+                self.pending = std::mem::take(&mut self.held);
+                self.observer.end(&mut |seen| tell(from, &seen));
+                continue;
+            }
+            let first = self.observer.is_in_head();
+            self.observer.see(bytes, handshake, &mut |seen| tell(from, &seen));
+            match host {
+                Some(host) if first => self.pending = self.rewritten(bytes, host),
+                _ => {
+                    let taken = if sink.writable { sink.write(bytes).map_err(|_| to)? } else { 0 };
+                    self.pending.extend_from_slice(&bytes[taken..]);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The request with another host, when its head is whole; nothing before.
+    fn rewritten(&mut self, bytes: &[u8], host: &str) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        match head::end(&self.held) {
+            Some(end) => {
+                let held = std::mem::take(&mut self.held);
+                let mut changed = head::with_host(&held[..end], host);
+                changed.extend_from_slice(&held[end..]);
+                changed
+            }
+            None if self.held.len() >= head::LONGEST => std::mem::take(&mut self.held),
+            None => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The program `wireroom`, run as a user runs it: with arguments, pipes and signals, against the library's own servers and
+//! against some that were written by hand to be wrong. Each wait has a limit.
+
+#![allow(clippy::disallowed_methods)] // a program has a clock
+
+#[path = "cli/support.rs"]
+mod support;
+
+#[path = "cli/bench.rs"]
+mod bench;
+
+#[path = "cli/connect.rs"]
+mod connect;
+
+#[path = "cli/mistakes.rs"]
+mod mistakes;
+
+#[path = "cli/pages.rs"]
+mod pages;
+
+#[path = "cli/serve.rs"]
+mod serve;
+
+#[path = "cli/tap.rs"]
+mod tap;
+
+#[path = "cli/terminal.rs"]
+mod terminal;

@@ -1,0 +1,119 @@
+//! Each mistake is one clear sentence and its exit status.
+
+use std::{io::Write, net::TcpListener, thread, time::Duration};
+
+use super::support::{Echo, Program, answering, by_hand, fails, read_head, run};
+
+fn connecting(status: i32, to: impl std::fmt::Display) -> String {
+    fails(status, &["connect", &format!("ws://{to}/"), "--timeout", "2"])
+}
+
+#[test]
+fn urls_that_are_none() {
+    for (url, why) in [
+        ("http://localhost/", "not a ws:// or wss:// URL"),
+        ("localhost:9001", "not a ws:// or wss:// URL"),
+        ("ws://", "invalid host"),
+        ("ws://h:99999/", "invalid port"),
+        ("ws://h/#x", "fragment"),
+        ("ws://h/a b", "percent-encoded"),
+        ("wss://h/", "needs TLS"),
+    ] {
+        for command in ["connect", "bench"] {
+            let sentence = fails(2, &[command, url]);
+            assert!(sentence.starts_with(url) && sentence.contains(why), "{sentence}");
+        }
+        let sentence = fails(2, &["tap", "0", url]);
+        assert!(sentence.starts_with(url) && sentence.contains(why), "{sentence}");
+    }
+}
+
+#[test]
+fn options_that_cannot_be_sent() {
+    let with = |option: &str, value: &str| fails(2, &["connect", "ws://h/", option, value]);
+    assert!(with("-H", "no colon").contains("there is no colon"));
+    assert!(with("-H", "Upgrade: x").contains("set by the library"));
+    assert!(with("-H", "A: b\r\nC: d").contains("control byte"));
+    assert!(with("-s", "a b").contains("tokens"));
+    assert!(with("-o", "a\nb").contains("control byte"));
+    assert!(with("-n", "0").contains("at least 1"));
+    for options in
+        [&["--ping", "0"][..], &["--timeout", "x"], &["--wait", "-1"], &["--timeout", "1e300"], &["--nonsense"]]
+    {
+        let ended = run(&[&["connect", "ws://h/"], options].concat(), b"");
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{ended:?}");
+        assert!(ended.err.starts_with("error: "), "{ended:?}");
+    }
+}
+
+#[test]
+fn nobody_there() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [format!("ws://{closed}/"), format!("ws://localhost:{}/", closed.port())] {
+        assert_eq!(fails(3, &["connect", &url]), format!("cannot connect to {url}: connection refused"));
+        assert_eq!(fails(3, &["bench", &url]), format!("cannot connect to {url}: connection refused"));
+    }
+    assert!(connecting(3, "unknown.invalid").starts_with("unknown host unknown.invalid: "));
+    let (tap, at) = Program::serving(&["tap", "0", &format!("ws://{closed}/")]);
+    assert!(fails(3, &["connect", &format!("ws://{at}/")]).contains("cannot connect to"));
+    tap.lines_to("cannot connect to the server: Connection refused; the client is reset");
+}
+
+#[test]
+fn the_second_address_of_a_host_is_tried() {
+    // `localhost` is mostly ::1 before 127.0.0.1, on which this server listens.
+    let echo = Echo::start();
+    let url = echo.url.replace("127.0.0.1", "localhost");
+    assert_eq!(run(&["connect", &url, "--once"], b"hi\n").out, "hi\n");
+    assert_eq!(run(&["bench", &url, "-c", "3", "-d", "0.1", "-w", "0"], b"").status, 0);
+    let (_tap, at) = Program::serving(&["tap", "0", &url]);
+    assert_eq!(run(&["connect", &format!("ws://{at}/"), "--once"], b"hi\n").out, "hi\n");
+}
+
+#[test]
+fn servers_that_speak_no_websocket() {
+    let at = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n<!doctype html>\nhi\n\n");
+    assert_eq!(connecting(4, at), "the server answered 200 OK, as to a plain HTTP request: <!doctype html>");
+    let at = answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 18\r\n\r\n\n go\x1b[2J away \n\nsecond");
+    assert_eq!(connecting(4, at), "the server answered 403 Forbidden: go\\u{1b}[2J away");
+    let at = answering(b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(connecting(4, at), "the server redirects (302) to https://elsewhere/");
+    let at = answering(b"220 mail.example ESMTP\r\n\r\n");
+    let sentence = connecting(5, at);
+    assert!(sentence.starts_with(&format!("ws://{at}/ does not speak HTTP: malformed status line")), "{sentence}");
+    let at = answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n");
+    let sentence = connecting(5, at);
+    assert!(sentence.contains("does not speak WebSocket") && sentence.contains("Sec-WebSocket-Accept"), "{sentence}");
+    let at = by_hand(|mut stream| _ = read_head(&mut stream));
+    assert_eq!(connecting(3, at), format!("ws://{at}/ hung up before it answered"));
+    let at = by_hand(|stream| {
+        thread::sleep(Duration::from_secs(10));
+        drop(stream);
+    });
+    assert_eq!(connecting(7, at), format!("no answer from ws://{at}/ within 2 s"));
+    // One that goes on for ever is not listened to for ever.
+    let at = by_hand(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+    assert!(connecting(5, at).contains("does not speak HTTP"));
+}
+
+#[test]
+fn addresses_that_cannot_be_listened_on() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert_eq!(fails(1, &["serve", &address]), format!("cannot listen on {address}: Address already in use"));
+    let sentence = fails(1, &["tap", &address, "ws://127.0.0.1:1/"]);
+    assert_eq!(sentence, format!("cannot listen on {address}: Address already in use"));
+    assert!(fails(1, &["serve", "unix:/nonexistent/x"]).contains("cannot listen on unix:/nonexistent/x: No such file"));
+    for address in ["nonsense", "1.2.3.4", "unix:", "127.0.0.1:99999"] {
+        let ended = run(&["serve", address], b"");
+        assert_eq!(ended.status, 2, "{ended:?}");
+        assert!(ended.err.contains(address), "{ended:?}");
+    }
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let sentence = fails(1, &["manual", "--directory", "/nonexistent/pages"]);
+    assert!(sentence.starts_with("/nonexistent/pages: No such file"), "{sentence}");
+    assert!(fails(2, &["manual", "nonsense"]).contains("no command"));
+}
