@@ -16,6 +16,7 @@ mod port;
 mod rooms;
 mod signals;
 mod store;
+mod tls;
 mod wire;
 
 use std::{
@@ -80,7 +81,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     env_logger::Builder::new().filter_level(options.log).format_target(false).init();
     let mut event_loop = EventLoop::new()?;
     let port = Rc::new(Port::new(options.allow_origin.clone(), options.max_connections));
-    let address = listen(&mut event_loop, options.listen, port.clone())?;
+    let address = listen(&mut event_loop, options, port.clone())?;
     // One room more than clients can choose: that of everyone who has said hello.
     let limits = RoomLimits { max_rooms_per_socket: MAX_ROOMS_EACH + 1, max_rooms: MAX_ROOMS, ..RoomLimits::default() };
     let config = HubConfig { limits, handle_capacity: HANDLE_CAPACITY, ..HubConfig::default() };
@@ -91,24 +92,26 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let waker = hub.event_loop().handle();
     let asked_to_end = signals::watch(move || waker.wake())?;
     log::info!("the history is in {}", options.database.display());
-    writeln!(io::stdout(), "listening on http://{address}/")?;
+    writeln!(io::stdout(), "listening on {}://{address}/", tls::scheme(options).0)?;
     serve(&mut hub, chat, &port, options.drain, || asked_to_end.load(Ordering::Acquire))
 }
 
-fn listen(event_loop: &mut EventLoop, listen: SocketAddr, port: Rc<Port>) -> Result<SocketAddr, Box<dyn Error>> {
+fn listen(event_loop: &mut EventLoop, options: &Options, port: Rc<Port>) -> Result<SocketAddr, Box<dyn Error>> {
+    let listen = options.listen;
     let config = Config::builder().max_message_size(MAX_MESSAGE).max_send_buffer(MAX_SEND_BUFFER).build()?;
     let answers = port.clone();
     let address = event_loop
-        .listen(listen, config, move |id, request| answers.answer(id, request))
+        .listen_with(listen, tls::listen_options(options)?, config, move |id, request| answers.answer(id, request))
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-    let mut origins = vec![format!("http://{address}")];
+    let (scheme, own_port) = tls::scheme(options);
+    let mut origins = vec![format!("{scheme}://{address}")];
     if address.ip().is_loopback() {
-        origins.push(format!("http://localhost:{}", address.port()));
+        origins.push(format!("{scheme}://localhost:{}", address.port()));
     }
     // An origin leaves out its scheme's own port (RFC 6454, section 4).
-    if address.port() == 80 {
+    if address.port() == own_port {
         for origin in &mut origins {
-            origin.truncate(origin.len() - ":80".len());
+            origin.truncate(origin.len() - format!(":{own_port}").len());
         }
     }
     port.set_own_origins(origins);

@@ -13,6 +13,9 @@ usage: wireroom-chat [OPTION]...
                           one server for each file
   --allow-origin ORIGIN   lets pages of this origin in, beside the server's own (repeatable); needed behind a proxy,
                           for pages that reach the server under a name, and when it listens on all addresses
+  --tls                   https and wss, with a certificate that is made for this run; its fingerprint is logged
+                          (needs a build with --features tls, as do the next two)
+  --cert FILE, --key FILE https and wss, with this certificate chain and its key, in PEM
   --log LEVEL             off, error, warn, info (default) or debug, on standard error
   --rate N                messages a second that one connection may send to others, four times as many at once
                           (default 5; 0 is no limit)
@@ -25,6 +28,9 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) database: PathBuf,
     pub(crate) allow_origin: Vec<String>,
+    pub(crate) tls: bool,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
     pub(crate) log: LevelFilter,
     pub(crate) rate: u32,
     pub(crate) keep: u64,
@@ -38,6 +44,9 @@ impl Default for Options {
             listen: ([127, 0, 0, 1], 8080).into(),
             database: "wireroom-chat.db".into(),
             allow_origin: Vec::new(),
+            tls: false,
+            cert: None,
+            key: None,
             log: LevelFilter::Info,
             rate: 5,
             keep: 1_000_000,
@@ -56,6 +65,9 @@ impl Options {
                 Long("listen") => options.listen = parser.value()?.parse()?,
                 Long("database") => options.database = parser.value()?.parse_with(database)?,
                 Long("allow-origin") => options.allow_origin.push(parser.value()?.string()?),
+                Long("tls") => options.tls = true,
+                Long("cert") => options.cert = Some(parser.value()?.into()),
+                Long("key") => options.key = Some(parser.value()?.into()),
                 Long("log") => options.log = parser.value()?.parse_with(level)?,
                 Long("rate") => options.rate = parser.value()?.parse_with(|value| up_to(value, 0, 1_000_000))?,
                 Long("keep") => options.keep = parser.value()?.parse_with(|value| up_to(value, 1, 1 << 53))?,
@@ -68,6 +80,10 @@ impl Options {
             }
         }
         Ok(Some(options))
+    }
+
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.tls || self.cert.is_some() || self.key.is_some()
     }
 }
 

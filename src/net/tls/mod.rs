@@ -62,6 +62,8 @@ mod serve;
 mod server;
 mod session;
 mod stream;
+#[cfg(all(test, unix))]
+mod tests;
 
 pub use client::{ClientTls, ClientTlsBuilder};
 pub use pem::TlsConfigError;
