@@ -1,7 +1,7 @@
 //! A stream whose kernel takes little, which no test from outside can have.
 
 use std::{
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     sync::Arc,
     time::Instant,
 };
@@ -162,4 +162,18 @@ fn at_most_one_write_of_records_is_kept() {
     assert_eq!(stream_of(&mut slot).pending(), 0);
     peer.pump(usize::MAX);
     assert!(peer.plaintext.ends_with(&payload));
+}
+
+#[test]
+fn a_read_takes_of_the_budget_what_its_records_are() {
+    let (mut slot, mut peer, mut scratch) = narrow();
+    for byte in 0..100 {
+        peer.tls.writer().write_all(&[byte]).unwrap();
+    }
+    peer.pump(0);
+    let mut space = vec![0; 70_000];
+    let received = slot.receive(&mut space, &mut scratch).unwrap();
+    assert_eq!((received.bytes, received.drained), (100, true));
+    // A header, a type and a tag for each byte: RFC 8446, section 5.2.
+    assert_eq!(received.cost, 100 * (5 + 1 + 1 + 16));
 }
