@@ -30,6 +30,12 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("the trailer of a body", "4 KiB", "const MAX_TRAILER: usize = 4_096;"),
     ("HTTP answers that wait, in bytes", "64 KiB", "const OUTPUT_HIGH_WATER: usize = 65_536;"),
     ("interim responses to a client", "8", "const MAX_INTERIM: u32 = 8;"),
+    (
+        "TLS: records that are kept of a handshake message, or of one that is not whole",
+        "96 KiB",
+        "const PARTIAL: usize = 96 * 1024;",
+    ),
+    ("TLS: plaintext that is encrypted for one write", "64 KiB", "const WRITE: usize = 64 * 1024;"),
     ("listeners of a loop", "63", "const LISTENERS: usize = 63;"),
     ("refusals over `max_connections` that are answered at once", "64", "const REFUSED: usize = 64;"),
     (

@@ -93,6 +93,13 @@ impl SendQueue {
         self.blocked = !self.is_empty();
     }
 
+    /// The same, for somebody who knows nothing of that.
+    #[cfg(feature = "tls")]
+    pub(crate) fn released(mut self) -> Self {
+        self.hold(false);
+        self
+    }
+
     /// True from a write that was not taken whole until the queue is empty again.
     #[inline]
     pub fn is_blocked(&self) -> bool {

@@ -127,6 +127,8 @@
 //! | the trailer of a body | 4 KiB | 431 | [`RequestError::TrailerTooLarge`] |
 //! | HTTP answers that wait, in bytes | 64 KiB | further requests of the pipeline wait | nobody |
 //! | interim responses to a client | 8 | the handshake fails | [`HandshakeError::Response`] |
+//! | TLS: records that are kept of a handshake message, or of one that is not whole | 96 KiB | an alert, or none; the connection ends | `TlsError::HandshakeTooLarge` |
+//! | TLS: plaintext that is encrypted for one write | 64 KiB | so many bytes of records may wait, and no more are made | nobody |
 //! | listeners of a loop | 63 | `listen` fails | the caller: `io::ErrorKind::InvalidInput` |
 //! | refusals over `max_connections` that are answered at once | 64 | those beyond are closed without an answer | [`Stats::refused_unanswered`] |
 //! | the pause after `accept` has failed, such as for want of descriptors | 100 ms | then it is tried again | [`Stats::accept_errors`] |

@@ -22,13 +22,16 @@ impl Detached {
     }
 
     /// The stream, the bytes that were read and not used, and what waits to be sent: for those who go on by
-    /// themselves.
+    /// themselves. Of a connection that speaks TLS the stream is a `Stream::Tls`, which keeps what was encrypted already and
+    /// not taken by the kernel, and the bytes are plaintext.
     pub fn into_parts(self) -> (Stream, RecvBuffer, SendQueue) {
         let Self { stream, phase, received, .. } = self;
         let queue = match phase {
             Phase::Open(connection) => connection.into_parts(),
             mut phase => phase.queue().map(std::mem::take).unwrap_or_default(),
         };
+        #[cfg(feature = "tls")]
+        let queue = queue.released();
         (stream, received, queue)
     }
 }

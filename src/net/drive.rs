@@ -341,7 +341,7 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
         Transport::Open => {}
         // Nothing lies unread, and nothing may follow: closing it destroys nothing.
         Transport::ShutdownWrite if slot.is_done() => return close(connections, id, registry),
-        Transport::ShutdownWrite if !slot.ready.shut && !slot.ready.blocked => {
+        Transport::ShutdownWrite if !slot.ready.shut => {
             slot.ready.shut = true;
             slot.stream.shutdown_write();
         }

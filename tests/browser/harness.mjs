@@ -12,6 +12,9 @@ import { chromium } from "playwright-core";
 /** Milliseconds that anything a person waits for may take. */
 export const LIMIT = 15_000;
 
+/** Every chat speaks https and wss, with a certificate of its own. */
+const TLS = Boolean(process.env.WIREROOM_CHAT_TLS);
+
 const counts = { passed: 0, failed: 0 };
 
 /** What was seen is not what was wanted: so far. */
@@ -137,6 +140,7 @@ export class Chat {
   /** Starts it: a second time with the same database and on the same port. */
   async start(...options) {
     this.#folder ??= await folderFor("chat");
+    if (TLS) options = ["--tls", ...options];
     const child = spawn(this.#program, ["--listen", this.#listen, "--database", this.database, ...options], {
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -154,7 +158,7 @@ export class Chat {
     this.address = await new Promise((resolve, reject) => {
       child.once("error", reject);
       createInterface({ input: child.stdout }).on("line", (line) => {
-        const found = /^listening on (http:\/\/127\.0\.0\.1:\d+\/)$/.exec(line);
+        const found = /^listening on (https?:\/\/127\.0\.0\.1:\d+\/)$/.exec(line);
         if (found) resolve(found[1]);
       });
       this.#ended.then((code) => reject(new Error(`the chat ended at once, with ${code}: ${this.log}`)));
@@ -253,6 +257,7 @@ export async function startBrowser(executablePath) {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...(TLS ? ["--ignore-certificate-errors"] : []),
     ],
   });
   return {

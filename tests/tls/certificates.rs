@@ -1,15 +1,18 @@
 //! Whom either side trusts, and what it says of those whom it does not.
 
+use std::{cell::RefCell, rc::Rc};
+
 use wireroom::{
-    Cause, ClientCertificates, ClientTls, Config, ConnId, ServerTls, ServerTlsBuilder, TlsConfigError, TlsError,
-    TlsVersion,
-    handshake::ClientRequest,
+    Cause, ClientCertificates, ClientTls, Config, ConnId, ListenOptions, ServerTls, ServerTlsBuilder, TlsConfigError,
+    TlsError, TlsVersion,
+    handshake::{ClientRequest, HandshakeError, Verdict},
+    http::{Request, Response},
     rustls::pki_types::{CertificateDer, pem::PemObject},
 };
 
 use crate::{
     kit::{cert, client, connect, is_open, listening, opened, request, server, trusting},
-    support::World,
+    support::{World, loopback},
 };
 
 /// What a client and the server's end of its connection come to, when it is not opened.
@@ -120,6 +123,38 @@ fn a_clients_certificate_can_be_required_and_is_seen() {
     world.until("open without one", |world| opened(world).len() == 2);
     let there = opened(&world).into_iter().find(|other| *other != id).unwrap();
     assert_eq!(world.event_loop.connections().peer_certificates(there), None);
+}
+
+#[test]
+fn who_verifies_a_request_can_look_at_the_certificate_by_deferring_the_answer() {
+    let asked = Rc::new(RefCell::new(Vec::new()));
+    let waiting = asked.clone();
+    let verify = move |id, _: &Request<'_>| {
+        waiting.borrow_mut().push(id);
+        Verdict::Defer
+    };
+    let mut world = World::new();
+    let options = ListenOptions::new().tls(asking(ClientCertificates::Optional).build().unwrap());
+    let address = world.event_loop.listen_with(loopback(), options, Config::default(), verify).unwrap();
+    let known = trusting().certificate(cert!("client.pem"), cert!("client.key")).build().unwrap();
+    for (tls, is_let_in) in [(known, true), (client(), false)] {
+        let id = connect(&mut world, address, &tls, Config::default());
+        world.until("the question", |_| !asked.borrow().is_empty());
+        let there = asked.borrow_mut().pop().unwrap();
+        let connections = world.event_loop.connections();
+        let verdict = match connections.peer_certificates(there) {
+            Some(_) => connections.deferred(there).unwrap().as_request().allow_any_origin(),
+            None => Response::new(403).into(),
+        };
+        assert!(connections.answer(there, verdict));
+        if is_let_in {
+            world.until("open", |world| is_open(world, id));
+        } else {
+            assert!(
+                matches!(&world.closed(id).cause, Cause::Handshake(HandshakeError::Refused(with)) if with.status() == 403)
+            );
+        }
+    }
 }
 
 #[test]

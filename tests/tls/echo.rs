@@ -151,7 +151,8 @@ fn a_loud_peer_starves_nobody() {
         most = most.max(world.event_loop.connections().stats().bytes_received - before);
         world.texts(id) == ["me too"]
     });
-    assert!(most < 3 << 20, "{most} bytes in a turn");
+    // The budget, and a read more; and the other's.
+    assert!(most < 3 << 19, "{most} bytes in a turn");
 }
 
 #[test]

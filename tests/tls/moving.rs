@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Buf;
 use wireroom::{CloseCode, Config, Event, EventLoop, ListenOptions, Loops, Stream, handshake::ClientRequest};
 
 use crate::{
@@ -90,6 +91,34 @@ fn whoever_takes_it_out_reads_and_writes_plaintext() {
     drop(tls);
     world.end_of_stream(&mut peer);
     assert_eq!((&*peer.inbox, peer.error), (&b"pong"[..], None));
+}
+
+#[test]
+fn what_was_encrypted_stays_with_the_stream_that_is_taken_out() {
+    let (mut world, address) = listening(server(), Config::builder().max_send_buffer(64 << 20).build().unwrap());
+    let mut peer = TlsSocket::client(address, client_config());
+    let id = open(&mut world, &mut peer);
+    let payload = vec![7; 32 << 20];
+    let _ = world.event_loop.connections().send(id, &payload[..]).unwrap();
+    world.spend(Duration::from_millis(50));
+    let (stream, _, mut queue) = world.event_loop.detach(id).unwrap().into_parts();
+    let Stream::Tls(mut tls) = stream else { panic!("{stream:?}") };
+    let start = Instant::now();
+    while queue.has_remaining() {
+        assert!(start.elapsed() < PATIENCE);
+        match tls.write(queue.chunk()) {
+            Ok(taken) => queue.advance(taken),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+        peer.receive();
+    }
+    assert!(queue.is_empty());
+    while tls.flush().is_err() {
+        assert!(start.elapsed() < PATIENCE);
+        peer.receive();
+    }
+    let (first, received) = world.frame(&mut peer);
+    assert!(first == 0x82 && received == payload);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod port;
 mod rooms;
 mod signals;
 mod store;
+mod tls;
 mod wire;
 
 use std::{
@@ -28,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wireroom::{CloseCode, Config, EventLoop, Hub, HubConfig, ListenOptions, ProxyProtocol, RoomLimits};
+use wireroom::{CloseCode, Config, EventLoop, Hub, HubConfig, ProxyProtocol, RoomLimits};
 
 use chat::Chat;
 use limits::{MAX_ROOMS, MAX_ROOMS_EACH, Rate};
@@ -91,28 +92,30 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let waker = hub.event_loop().handle();
     let asked_to_end = signals::watch(move || waker.wake())?;
     log::info!("the history is in {}", options.database.display());
-    writeln!(io::stdout(), "listening on http://{address}/")?;
+    writeln!(io::stdout(), "listening on {}://{address}/", tls::scheme(options).0)?;
     serve(&mut hub, chat, &port, options.drain, || asked_to_end.load(Ordering::Acquire))
 }
 
 fn listen(event_loop: &mut EventLoop, options: &Options, port: Rc<Port>) -> Result<SocketAddr, Box<dyn Error>> {
+    let listen = options.listen;
     let config = Config::builder().max_message_size(MAX_MESSAGE).max_send_buffer(MAX_SEND_BUFFER).build()?;
-    let mut how = ListenOptions::new();
+    let mut how = tls::listen_options(options)?;
     if !options.proxy_protocol.is_empty() {
         how = how.proxy_protocol(ProxyProtocol::from_sources(options.proxy_protocol.iter().copied()));
     }
     let answers = port.clone();
     let address = event_loop
-        .listen_with(options.listen, how, config, move |id, request| answers.answer(id, request))
-        .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
-    let mut origins = vec![format!("http://{address}")];
+        .listen_with(listen, how, config, move |id, request| answers.answer(id, request))
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let (scheme, own_port) = tls::scheme(options);
+    let mut origins = vec![format!("{scheme}://{address}")];
     if address.ip().is_loopback() {
-        origins.push(format!("http://localhost:{}", address.port()));
+        origins.push(format!("{scheme}://localhost:{}", address.port()));
     }
     // An origin leaves out its scheme's own port (RFC 6454, section 4).
-    if address.port() == 80 {
+    if address.port() == own_port {
         for origin in &mut origins {
-            origin.truncate(origin.len() - ":80".len());
+            origin.truncate(origin.len() - format!(":{own_port}").len());
         }
     }
     port.set_own_origins(origins);

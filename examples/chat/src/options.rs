@@ -20,6 +20,9 @@ usage: wireroom-chat [OPTION]...
   --trust-forwarded NETWORK
                           proxies from there tell the client's address in X-Forwarded-For (repeatable); both are shown by
                           --log debug
+  --tls                   https and wss, with a certificate that is made for this run; its fingerprint is logged
+                          (needs a build with --features tls, as do the next two)
+  --cert FILE, --key FILE https and wss, with this certificate chain and its key, in PEM
   --log LEVEL             off, error, warn, info (default) or debug, on standard error
   --rate N                messages a second that one connection may send to others, four times as many at once
                           (default 5; 0 is no limit)
@@ -34,6 +37,9 @@ pub(crate) struct Options {
     pub(crate) allow_origin: Vec<String>,
     pub(crate) proxy_protocol: Vec<Network>,
     pub(crate) trust_forwarded: Vec<Network>,
+    pub(crate) tls: bool,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
     pub(crate) log: LevelFilter,
     pub(crate) rate: u32,
     pub(crate) keep: u64,
@@ -49,6 +55,9 @@ impl Default for Options {
             allow_origin: Vec::new(),
             proxy_protocol: Vec::new(),
             trust_forwarded: Vec::new(),
+            tls: false,
+            cert: None,
+            key: None,
             log: LevelFilter::Info,
             rate: 5,
             keep: 1_000_000,
@@ -69,6 +78,9 @@ impl Options {
                 Long("allow-origin") => options.allow_origin.push(parser.value()?.string()?),
                 Long("proxy-protocol") => options.proxy_protocol.push(parser.value()?.parse()?),
                 Long("trust-forwarded") => options.trust_forwarded.push(parser.value()?.parse()?),
+                Long("tls") => options.tls = true,
+                Long("cert") => options.cert = Some(parser.value()?.into()),
+                Long("key") => options.key = Some(parser.value()?.into()),
                 Long("log") => options.log = parser.value()?.parse_with(level)?,
                 Long("rate") => options.rate = parser.value()?.parse_with(|value| up_to(value, 0, 1_000_000))?,
                 Long("keep") => options.keep = parser.value()?.parse_with(|value| up_to(value, 1, 1 << 53))?,
@@ -81,6 +93,10 @@ impl Options {
             }
         }
         Ok(Some(options))
+    }
+
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.tls || self.cert.is_some() || self.key.is_some()
     }
 }
 

@@ -143,7 +143,7 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
                 total += taken;
             }
             // The handshake is not over: its last step brings us back. Or nothing can be sent any more.
-            Ok(None) if !tls.has_pending() => break,
+            Ok(None) if tls.pending() == 0 => break,
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 ready.blocked = true;

@@ -131,9 +131,9 @@ impl TlsStream {
         self.drained && self.held.is_empty() && self.ended.is_none()
     }
 
-    /// Records wait for the kernel to take them.
-    pub(in crate::net) fn has_pending(&self) -> bool {
-        self.sent < self.out.len()
+    /// Bytes of records that wait for the kernel to take them.
+    pub(in crate::net) fn pending(&self) -> usize {
+        self.out.len() - self.sent
     }
 
     /// Why it has failed, or been cut off.
@@ -284,7 +284,7 @@ impl TlsStream {
 
     /// Writes the records that wait. False: the kernel did not take them all.
     pub(in crate::net) fn send_pending(&mut self) -> io::Result<bool> {
-        while self.has_pending() {
+        while self.pending() > 0 {
             match self.stream.write_vectored(&[IoSlice::new(&self.out[self.sent..])]) {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -301,7 +301,7 @@ impl TlsStream {
         if self.begun == Begun::No {
             return self.stream.write_vectored(slices).map(Some);
         }
-        if self.has_pending() || self.closed || !self.may_send() {
+        if self.pending() > 0 || self.closed || !self.may_send() {
             return Ok(None);
         }
         if self.session.state().wants_write() {
