@@ -30,6 +30,9 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("the trailer of a body", "4 KiB", "const MAX_TRAILER: usize = 4_096;"),
     ("HTTP answers that wait, in bytes", "64 KiB", "const OUTPUT_HIGH_WATER: usize = 65_536;"),
     ("interim responses to a client", "8", "const MAX_INTERIM: u32 = 8;"),
+    ("a `Location` that is followed", "8 KiB", "const MAX_LOCATION: usize = 8_192;"),
+    ("bytes kept of an HTTP proxy's reason", "128 bytes", "const MAX_REASON: usize = 128;"),
+    ("entries of `NO_PROXY`", "1,024", "const MAX_ENTRIES: usize = 1_024;"),
     ("listeners of a loop", "63", "const LISTENERS: usize = 63;"),
     ("refusals over `max_connections` that are answered at once", "64", "const REFUSED: usize = 64;"),
     (
@@ -99,6 +102,20 @@ fn every_limit_of_rooms_is_on_the_page_with_its_default() {
     assert_eq!(pages::hold(LIMITS, "RoomLimits", &limits), 0, "rows without a field");
     let hub = format!("{config:?}").replace(&format!("limits: {limits}, "), "");
     assert_eq!(pages::hold(LIMITS, "HubConfig", &hub), 0, "rows without a field");
+}
+
+#[cfg(feature = "net")]
+#[test]
+fn every_limit_of_clients_is_on_the_page_with_its_default() {
+    use wireroom::{ConnectOptions, backoff::Backoff, net::reconnecting::ReconnectOptions};
+    let connect = format!("{:?}", ConnectOptions::default());
+    assert_eq!(pages::hold(LIMITS, "ConnectOptions", &connect), 0, "rows without a field");
+    let backoff = format!("{:?}", Backoff::default());
+    // Behind its limits it prints where it is.
+    let limits = backoff.split(", failures").next().unwrap();
+    assert_eq!(pages::hold(LIMITS, "Backoff", &format!("{limits} }}")), 0, "rows without a field");
+    let reconnect = format!("{:?}", ReconnectOptions::default()).replace(&format!("backoff: {backoff}, "), "");
+    assert_eq!(pages::hold(LIMITS, "ReconnectOptions", &reconnect), 0, "rows without a field");
 }
 
 #[test]
