@@ -4,6 +4,8 @@
 //! `cargo run --release --example echo`, and beside it
 //! `cargo run --release --example reconnect -- ws://localhost:9001/`
 
+#![allow(clippy::disallowed_methods)] // an example has a clock
+
 use std::{
     error::Error,
     time::{Duration, Instant},

@@ -36,6 +36,9 @@ const FIXED: &[(&str, &str, &str)] = &[
         "const PARTIAL: usize = 96 * 1024;",
     ),
     ("TLS: plaintext that is encrypted for one write", "64 KiB", "const WRITE: usize = 64 * 1024;"),
+    ("a `Location` that is followed", "8 KiB", "const MAX_LOCATION: usize = 8_192;"),
+    ("bytes kept of an HTTP proxy's reason", "128 bytes", "const MAX_REASON: usize = 128;"),
+    ("entries of `NO_PROXY`", "1,024", "const MAX_ENTRIES: usize = 1_024;"),
     ("listeners of a loop", "63", "const LISTENERS: usize = 63;"),
     ("refusals over `max_connections` that are answered at once", "64", "const REFUSED: usize = 64;"),
     (
@@ -105,6 +108,20 @@ fn every_limit_of_rooms_is_on_the_page_with_its_default() {
     assert_eq!(pages::hold(LIMITS, "RoomLimits", &limits), 0, "rows without a field");
     let hub = format!("{config:?}").replace(&format!("limits: {limits}, "), "");
     assert_eq!(pages::hold(LIMITS, "HubConfig", &hub), 0, "rows without a field");
+}
+
+#[cfg(feature = "net")]
+#[test]
+fn every_limit_of_clients_is_on_the_page_with_its_default() {
+    use wireroom::{ConnectOptions, backoff::Backoff, net::reconnecting::ReconnectOptions};
+    let connect = format!("{:?}", ConnectOptions::default());
+    assert_eq!(pages::hold(LIMITS, "ConnectOptions", &connect), 0, "rows without a field");
+    let backoff = format!("{:?}", Backoff::default());
+    // Behind its limits it prints where it is.
+    let limits = backoff.split(", failures").next().unwrap();
+    assert_eq!(pages::hold(LIMITS, "Backoff", &format!("{limits} }}")), 0, "rows without a field");
+    let reconnect = format!("{:?}", ReconnectOptions::default()).replace(&format!("backoff: {backoff}, "), "");
+    assert_eq!(pages::hold(LIMITS, "ReconnectOptions", &reconnect), 0, "rows without a field");
 }
 
 #[test]

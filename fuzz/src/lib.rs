@@ -6,6 +6,7 @@
 //! | [`recv_cuts`] | however the bytes were cut on their way, the user and the peer see the same |
 //! | [`server_handshake`] | only a valid request upgrades; answers are HTTP; what lies behind is neither lost nor misread |
 //! | [`client_handshake`] | only a valid 101 establishes; our requests are ones that our server takes |
+//! | [`proxy`] | a tunnel stands only where the RFCs say so; what comes through it is all there; nothing shows credentials |
 //! | [`extensions`] | the grammar of RFC 6455 section 9.1; both sides of RFC 7692 section 7.1 come to the same parameters |
 //! | [`inflate`] | compressed messages mean what another implementation of DEFLATE reads in them, within the limits |
 //! | [`deflate`] | what was compressed here is inflated there, whatever the windows, fragments and cuts |
@@ -34,6 +35,7 @@ pub mod frame_header;
 pub mod inflate;
 pub mod pair;
 pub mod proxy_protocol;
+pub mod proxy;
 pub mod recv_cuts;
 pub mod rooms;
 pub mod server_handshake;
@@ -47,6 +49,7 @@ pub const TARGETS: [(&str, Run); 12] = [
     ("recv_cuts", recv_cuts::run),
     ("server_handshake", server_handshake::run),
     ("client_handshake", client_handshake::run),
+    ("proxy", proxy::run),
     ("extensions", extensions::run),
     ("inflate", inflate::run),
     ("deflate", deflate::run),

@@ -69,6 +69,35 @@
 //! | `max_connections_per_address` | none | the same from one IPv4 address, or one /64 of IPv6 | 429 at once, without `verify` | [`HandshakeError::TooManyConnectionsFromAddress`], [`Stats::refused_by_address`] |
 //! | `accept_budget` | 128 | connections accepted in one turn | the others are accepted in the next turn | nobody |
 //!
+//! # Clients that find their server, and come back
+//!
+//! `handshake_timeout` spans names, addresses, proxies and redirects. `max_head_size` and `max_header_fields` hold for an HTTP
+//! proxy's answer, too.
+//!
+//! | `ConnectOptions` | default | counts | at it | who is told |
+//! |---|---|---|---|---|
+//! | `attempt_timeout` | 5 s | one address; at most its share of the time that is left | the next is tried | [`ConnectError::Unreachable`], when none is left |
+//! | `max_addresses` | 8 | addresses of one name, IPv6 and IPv4 in turns | those behind are not tried | the same |
+//! | `max_names_waiting` | 256 | names that wait for the loop's resolver | one more is not looked up | [`ConnectError::TooManyNames`] |
+//! | `max_redirects` | 0 | redirects of one connection | they are not followed | [`HandshakeError::Redirect`], or [`ConnectError::TooManyRedirects`] |
+//! | `proxy` | none | | the way is direct | |
+//! | `resolver` | none | | the operating system looks names up | |
+//!
+//! | `Backoff` | default | counts | at it | who is told |
+//! |---|---|---|---|---|
+//! | `base` | 1 s | the first wait is a random part of it, each that follows of twice as much | | |
+//! | `cap` | 60 s | a wait, without `Retry-After` | it does not grow | nobody |
+//! | `max_retry_after` | 300 s | what a server asks for | it is given this | nobody |
+//! | `stable_after` | 10 s | how long a connection was open | its end begins a new row of failures | nobody |
+//! | `max_attempts` | none | failures in a row | it gives up | the caller |
+//! | `max_total` | none | from the first failure of a row to the next attempt | it gives up | the caller |
+//!
+//! | `ReconnectOptions` | default | counts | at it | who is told |
+//! |---|---|---|---|---|
+//! | `max_queue_bytes` | 1 MiB | payload that no connection has accepted | `send` refuses | the caller |
+//! | `max_queue_messages` | 1,024 | such messages | the same | the same |
+//! | `policy` | none | | close codes and statuses decide whether it comes back | |
+//!
 //! # Others
 //!
 //! | `Config` | default | counts | at it | who is told |
@@ -129,6 +158,9 @@
 //! | interim responses to a client | 8 | the handshake fails | [`HandshakeError::Response`] |
 //! | TLS: records that are kept of a handshake message, or of one that is not whole | 96 KiB | an alert, or none; the connection ends | `TlsError::HandshakeTooLarge` |
 //! | TLS: plaintext that is encrypted for one write | 64 KiB | so many bytes of records may wait, and no more are made | nobody |
+//! | a `Location` that is followed | 8 KiB | it is not | [`RedirectError::TooLong`] |
+//! | bytes kept of an HTTP proxy's reason | 128 bytes | the rest is cut off | nobody |
+//! | entries of `NO_PROXY` | 1,024 | the list is refused | the caller: [`ProxyUrlError::TooManyEntries`] |
 //! | listeners of a loop | 63 | `listen` fails | the caller: `io::ErrorKind::InvalidInput` |
 //! | refusals over `max_connections` that are answered at once | 64 | those beyond are closed without an answer | [`Stats::refused_unanswered`] |
 //! | the pause after `accept` has failed, such as for want of descriptors | 100 ms | then it is tried again | [`Stats::accept_errors`] |

@@ -45,7 +45,7 @@ pub struct ConnectOptions {
 }
 
 /// By which proxy.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Route {
     Direct,
     Proxy(Arc<Proxy>),
@@ -164,6 +164,16 @@ impl ConnectOptions {
     }
 }
 
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Route::Direct => f.write_str("None"),
+            Route::Proxy(proxy) => proxy.fmt(f),
+            Route::Rules(rules) => rules.fmt(f),
+        }
+    }
+}
+
 impl fmt::Debug for ConnectOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectOptions")
@@ -171,7 +181,7 @@ impl fmt::Debug for ConnectOptions {
             .field("max_addresses", &self.max_addresses)
             .field("max_names_waiting", &self.max_names_waiting)
             .field("max_redirects", &self.max_redirects)
-            .field("route", &self.route)
+            .field("proxy", &self.route)
             .field("resolver", &self.resolver.as_ref().map(|_| "own"))
             .field("speaks_tls", &self.speaks_tls())
             .finish()

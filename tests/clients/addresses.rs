@@ -39,11 +39,16 @@ fn an_address_needs_no_resolver_and_the_id_is_the_same_from_the_beginning() {
 
 #[test]
 fn rfc8305_ipv6_first_and_ipv4_when_it_refuses() {
-    let v6 = nobody("[::1]:0");
-    let (listener, v4) = listener("127.0.0.1:0");
+    let (first, v6) = listener("[::1]:0");
+    let (second, v4) = listener("127.0.0.1:0");
     let mut world = World::new();
     let id = world.connect_to("ws://chat.test/", resolves_to(vec![v4, v6]));
-    let mut server = world.accept(&listener);
+    let mut server = world.accept(&first);
+    world.serves(&mut server, id);
+    assert!(second.accept().is_err(), "nobody came by IPv4");
+    drop(first);
+    let id = world.connect_to("ws://chat.test/", resolves_to(vec![v4, v6]));
+    let mut server = world.accept(&second);
     let head = world.serves(&mut server, id);
     assert!(head.contains("Host: chat.test\r\n"), "{head}");
 }

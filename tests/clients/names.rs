@@ -45,8 +45,8 @@ fn the_loop_turns_while_a_name_is_looked_up_and_is_woken_by_the_answer() {
     let start = Instant::now();
     while listener.accept().is_err() {
         world.event_loop.turn(Some(Duration::from_secs(4)), |_, _, _| {}).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "the loop was not woken");
     }
-    assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 #[test]
@@ -132,6 +132,25 @@ fn so_many_names_wait_and_one_more_is_refused() {
 }
 
 #[test]
+fn a_name_that_nobody_waits_for_any_more_is_not_looked_up() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let (options, open, asked) = gated(address);
+    let mut world = World::new();
+    let names = ["a", "b", "c"].map(|name| format!("ws://{name}.test/"));
+    let [first, second, third] = names.map(|url| world.connect_to(&url, options.clone()));
+    world.until("the first question", |_| asked.load(Ordering::SeqCst) == 1);
+    world.event_loop.connections().abort(second);
+    world.closed(second);
+    (0..3).for_each(|_| open.send(()).unwrap());
+    for id in [first, third] {
+        let mut server = world.accept(&listener);
+        let _ = world.head(&mut server);
+        assert_eq!(world.ends(id), 0);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn a_connection_that_moves_to_another_loop_is_looked_up_there() {
     let (listener, address) = listener("127.0.0.1:0");
     let (options, open, asked) = gated(address);
@@ -146,6 +165,49 @@ fn a_connection_that_moves_to_another_loop_is_looked_up_there() {
     other.serves(&mut server, id);
     world.spend(Duration::from_millis(20));
     assert!(world.event_loop.connections().is_empty() && world.seen.is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_thread_begins_with_the_first_name_and_ends_with_the_loop() {
+    // In a process of its own: threads are counted per process.
+    const NAME: &str = "names::the_thread_begins_with_the_first_name_and_ends_with_the_loop";
+    if !crate::support::is_alone() {
+        return crate::support::alone(NAME, "").succeeds();
+    }
+    let resolvers = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("wireroom-resol")).count()
+    };
+    let mut world = World::new();
+    for host in ["127.0.0.1", "[::1]", "localhost"] {
+        let id = world.connect_to(&format!("ws://{host}:1/"), ConnectOptions::new());
+        let _ = world.unreached(id);
+    }
+    assert_eq!(resolvers(), 0, "no name was asked for");
+    for name in ["a", "b"] {
+        let options = ConnectOptions::new().resolver(|_, _| Ok(Vec::new()));
+        let id = world.connect_to(&format!("ws://{name}.test/"), options);
+        let _ = world.unreached(id);
+        assert_eq!(resolvers(), 1);
+    }
+    drop(world);
+    let start = Instant::now();
+    while resolvers() > 0 {
+        assert!(start.elapsed() < crate::support::PATIENCE, "it lives on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn limits_of_zero_count_as_one() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut world = World::new();
+    let options = ConnectOptions::new().max_addresses(0).max_names_waiting(0);
+    let id = world.connect_to("ws://a.test/", options.resolver(move |_, _| Ok(vec![address])));
+    let mut server = world.accept(&listener);
+    world.serves(&mut server, id);
 }
 
 #[test]

@@ -22,22 +22,25 @@ pub(crate) fn nobody(address: &str) -> SocketAddr {
     TcpListener::bind(address).unwrap().local_addr().unwrap()
 }
 
-/// A listener whose backlog is full: who connects waits. It lasts as long as what is given back.
-pub(crate) fn dead() -> (SocketAddr, Vec<TcpStream>) {
+/// A listener whose backlog is full, and what fills it: who connects waits.
+pub(crate) struct Dead {
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+pub(crate) fn dead() -> (SocketAddr, Dead) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
     socket.listen(0).unwrap();
     let listener: TcpListener = socket.into();
     let address = listener.local_addr().unwrap();
-    let mut held: Vec<_> = Vec::new();
+    let mut waiting: Vec<_> = Vec::new();
     // One or two fit, whatever the system makes of a backlog of 0.
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
-        held.push(stream);
-        assert!(held.len() < 100, "the backlog has no end");
+        waiting.push(stream);
+        assert!(waiting.len() < 100, "the backlog has no end");
     }
-    // Both ends of it: the listener lives on in here.
-    held.push(TcpStream::from(std::os::fd::OwnedFd::from(listener)));
-    (address, held)
+    (address, Dead { _listener: listener, _waiting: waiting })
 }
 
 pub(crate) fn config(timeout: u64) -> Config {

@@ -39,7 +39,7 @@ fn shown(name: &str, value: &str) -> String {
     let value = value.strip_prefix("Some(").and_then(|value| value.strip_suffix(')')).unwrap_or(value);
     match value.parse::<u128>() {
         Ok(n) if n == i64::MAX as u128 => "2^63 - 1".to_owned(),
-        Ok(n) if ["size", "buffer", "mark", "body"].iter().any(|bytes| name.contains(bytes)) && n > 0 => {
+        Ok(n) if ["size", "buffer", "mark", "body", "bytes"].iter().any(|bytes| name.contains(bytes)) && n > 0 => {
             if n % (1 << 20) == 0 { format!("{} MiB", n >> 20) } else { format!("{} KiB", n >> 10) }
         }
         Ok(n) => grouped(n),

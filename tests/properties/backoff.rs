@@ -1,6 +1,6 @@
 //! Waits between attempts: never above what was set, whatever the numbers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use wireroom::backoff::{Backoff, RetryAfter};
@@ -36,7 +36,7 @@ proptest! {
         total in proptest::option::of(times()),
         steps in steps(),
     ) {
-        let mut now = Instant::now();
+        let mut now = crate::common::start();
         let mut backoff = Backoff::new().base(base).cap(cap).max_retry_after(most).stable_after(stable);
         backoff = backoff.max_attempts(attempts).max_total(total);
         let (mut row, mut since, mut opened) = (0_u32, None, None);
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn the_random_part_is_in_proportion(random: u64, seconds in 1_u64..1_000_000) {
         let base = Duration::from_secs(seconds);
-        let wait = Backoff::new().base(base).cap(base).failed(Instant::now(), random, None).unwrap();
+        let wait = Backoff::new().base(base).cap(base).failed(crate::common::start(), random, None).unwrap();
         let expected = base.as_secs_f64() * (random as f64 / 2_f64.powi(64));
         prop_assert!((wait.as_secs_f64() - expected).abs() < 1e-6 * base.as_secs_f64() + 1e-6);
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::retry_after;
 use crate::{
-    Cause, CloseFrame, Closed, ConnectError, Deadline, Initiator, handshake::HandshakeError, proxy::ProxyError,
+    Cause, CloseFrame, Closed, ConnectError, Deadline, Initiator,
+    handshake::HandshakeError,
+    proxy::{ProxyError, SocksReply},
 };
 
 /// Whether a client comes back behind the end of a connection, or a failed attempt.
@@ -67,15 +69,14 @@ fn after_handshake(error: &HandshakeError) -> Comeback {
 
 fn after_connect(error: &ConnectError) -> Comeback {
     match error {
-        ConnectError::Proxy(error) => match error {
+        ConnectError::Proxy(
             ProxyError::AuthenticationRequired { .. }
             | ProxyError::NoMethod
             | ProxyError::WrongCredentials
             | ProxyError::Name { .. }
             | ProxyError::Refused { status: ..500, .. }
-            | ProxyError::Socks(crate::proxy::SocksReply::NotAllowed) => Comeback::Stop,
-            _ => Comeback::Retry,
-        },
+            | ProxyError::Socks(SocksReply::NotAllowed),
+        ) => Comeback::Stop,
         ConnectError::Redirect(_) | ConnectError::TooManyRedirects { .. } | ConnectError::NoTls => Comeback::Stop,
         _ => Comeback::Retry,
     }
@@ -94,7 +95,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::{CloseCode, handshake::Refusal, proxy::SocksReply};
+    use crate::{CloseCode, handshake::Refusal};
 
     fn closed(cause: Cause, initiator: Option<Initiator>, code: Option<u16>) -> Closed {
         let peer = code.map(|code| CloseFrame::new(CloseCode::new(code).unwrap(), ""));
