@@ -30,6 +30,9 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("the trailer of a body", "4 KiB", "const MAX_TRAILER: usize = 4_096;"),
     ("HTTP answers that wait, in bytes", "64 KiB", "const OUTPUT_HIGH_WATER: usize = 65_536;"),
     ("interim responses to a client", "8", "const MAX_INTERIM: u32 = 8;"),
+    ("a header of version 1 of the PROXY protocol", "107 bytes", "const MAX_LINE: usize = 107;"),
+    ("a unique id in one of version 2", "128 bytes", "const MAX_UNIQUE_ID: usize = 128;"),
+    ("sockets that a process is started with", "1,024", "const MOST: usize = 1024;"),
     ("listeners of a loop", "63", "const LISTENERS: usize = 63;"),
     ("refusals over `max_connections` that are answered at once", "64", "const REFUSED: usize = 64;"),
     (
@@ -84,6 +87,13 @@ fn every_limit_of_config_is_on_the_page_with_its_default() {
     assert!(left_over <= usize::from(cfg!(not(feature = "deflate"))), "{left_over} rows have no field");
 }
 
+#[test]
+fn the_limit_on_a_proxys_header_is_on_the_page() {
+    let debug = format!("ProxyProtocol {{ max_header_size: {} }}", wireroom::proxy_protocol::DEFAULT_MAX_SIZE);
+    assert_eq!(pages::hold(LIMITS, "ProxyProtocol", &debug), 0, "rows without a field");
+    assert!(LIMITS.contains(&format!("at least {}", wireroom::proxy_protocol::LEAST_MAX_SIZE)));
+}
+
 #[cfg(feature = "deflate")]
 #[test]
 fn every_setting_of_compression_is_on_the_page_with_its_default() {
@@ -133,7 +143,7 @@ fn links(text: &str) -> BTreeSet<&str> {
 fn every_name_on_a_page_leads_somewhere_in_every_build() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
     let read = |name: &str| fs::read_to_string(guide.join(name)).unwrap();
-    for page in ["limits.rs", "memory.rs", "speed.rs", "tuning.rs"] {
+    for page in ["deploying.rs", "limits.rs", "memory.rs", "speed.rs", "tuning.rs"] {
         let page = read(page);
         let (text, tail) = page.split_once("#![doc").unwrap();
         let names = links(text);

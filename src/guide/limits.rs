@@ -69,6 +69,12 @@
 //! | `max_connections_per_address` | none | the same from one IPv4 address, or one /64 of IPv6 | 429 at once, without `verify` | [`HandshakeError::TooManyConnectionsFromAddress`], [`Stats::refused_by_address`] |
 //! | `accept_budget` | 128 | connections accepted in one turn | the others are accepted in the next turn | nobody |
 //!
+//! Where [`ListenOptions::proxy_protocol`] is on, a header counts as well:
+//!
+//! | `ProxyProtocol` | default | counts | at it | who is told |
+//! |---|---|---|---|---|
+//! | `max_header_size` | 4 KiB | bytes of a header of version 2, at least 232 | 400 | [`HandshakeError::Proxy`] |
+//!
 //! # Others
 //!
 //! | `Config` | default | counts | at it | who is told |
@@ -127,6 +133,9 @@
 //! | the trailer of a body | 4 KiB | 431 | [`RequestError::TrailerTooLarge`] |
 //! | HTTP answers that wait, in bytes | 64 KiB | further requests of the pipeline wait | nobody |
 //! | interim responses to a client | 8 | the handshake fails | [`HandshakeError::Response`] |
+//! | a header of version 1 of the PROXY protocol | 107 bytes | 400 | [`HandshakeError::Proxy`] |
+//! | a unique id in one of version 2 | 128 bytes | 400 | [`HandshakeError::Proxy`] |
+//! | sockets that a process is started with | 1,024 | `Inherited::from_env` fails | the caller: `io::ErrorKind::InvalidData` |
 //! | listeners of a loop | 63 | `listen` fails | the caller: `io::ErrorKind::InvalidInput` |
 //! | refusals over `max_connections` that are answered at once | 64 | those beyond are closed without an answer | [`Stats::refused_unanswered`] |
 //! | the pause after `accept` has failed, such as for want of descriptors | 100 ms | then it is tried again | [`Stats::accept_errors`] |
