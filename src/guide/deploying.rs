@@ -97,7 +97,7 @@
 //! # A restart that refuses nobody
 //!
 //! With socket activation: `systemctl restart`. Who is there is sent away with 1001 and comes back, who comes meanwhile waits. To
-//! have the new server ready before the old one goes, hand the listener over: `examples/hot_restart.rs` starts itself anew with
+//! have the new server ready before the old one goes, hand the listener over: `examples/hot_restart` starts itself anew with
 //! the listening socket as standard input, waits for its word, calls [`EventLoop::stop_listening`], and drains. Both accept for a
 //! moment, and nobody is refused: `tests/behind/hot_restart.rs` holds that under load.
 //!

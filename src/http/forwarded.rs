@@ -218,7 +218,7 @@ impl<'b> FromRight<'b> {
                 b'"' if self.has_quotes => {
                     let escapes = line[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
                     // RFC 9110, 5.6.4: `\"` within a quoted string is a part of it.
-                    quoted = quoted && escapes % 2 == 1 || !quoted;
+                    quoted = !quoted || escapes % 2 == 1;
                 }
                 _ => {}
             }
