@@ -54,7 +54,7 @@
 //! # The guide
 //!
 //! Pages about the house as a whole: [how it is fast](guide::speed), [limits and defaults](guide::limits),
-//! [memory per connection](guide::memory), [tuning](guide::tuning).
+//! [memory per connection](guide::memory), [tuning](guide::tuning), [deploying](guide::deploying).
 //!
 //! # Features
 //!

@@ -39,6 +39,9 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("a `Location` that is followed", "8 KiB", "const MAX_LOCATION: usize = 8_192;"),
     ("bytes kept of an HTTP proxy's reason", "128 bytes", "const MAX_REASON: usize = 128;"),
     ("entries of `NO_PROXY`", "1,024", "const MAX_ENTRIES: usize = 1_024;"),
+    ("a header of version 1 of the PROXY protocol", "107 bytes", "const MAX_LINE: usize = 107;"),
+    ("a unique id in one of version 2", "128 bytes", "const MAX_UNIQUE_ID: usize = 128;"),
+    ("sockets that a process is started with", "1,024", "const MOST: usize = 1024;"),
     ("listeners of a loop", "63", "const LISTENERS: usize = 63;"),
     ("refusals over `max_connections` that are answered at once", "64", "const REFUSED: usize = 64;"),
     (
@@ -91,6 +94,13 @@ fn every_limit_of_config_is_on_the_page_with_its_default() {
     let left_over = pages::hold(LIMITS, "Config", &format!("{:?}", Config::default()));
     // Without the feature `deflate` its one row is left over.
     assert!(left_over <= usize::from(cfg!(not(feature = "deflate"))), "{left_over} rows have no field");
+}
+
+#[test]
+fn the_limit_on_a_proxys_header_is_on_the_page() {
+    let debug = format!("ProxyProtocol {{ max_header_size: {} }}", wireroom::proxy_protocol::DEFAULT_MAX_SIZE);
+    assert_eq!(pages::hold(LIMITS, "ProxyProtocol", &debug), 0, "rows without a field");
+    assert!(LIMITS.contains(&format!("at least {}", wireroom::proxy_protocol::LEAST_MAX_SIZE)));
 }
 
 #[cfg(feature = "deflate")]
@@ -156,7 +166,7 @@ fn links(text: &str) -> BTreeSet<&str> {
 fn every_name_on_a_page_leads_somewhere_in_every_build() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
     let read = |name: &str| fs::read_to_string(guide.join(name)).unwrap();
-    for page in ["limits.rs", "memory.rs", "speed.rs", "tuning.rs"] {
+    for page in ["deploying.rs", "limits.rs", "memory.rs", "speed.rs", "tuning.rs"] {
         let page = read(page);
         let (text, tail) = page.split_once("#![doc").unwrap();
         let names = links(text);

@@ -10,7 +10,7 @@ use std::{cell::RefCell, net::TcpListener, sync::Once, time::Duration};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use support::{Peer, UPGRADE, World, frame, loopback};
-use wireroom::{CloseCode, Config, SendError, SlowConsumer, handshake::ClientRequest};
+use wireroom::{CloseCode, Config, ListenOptions, ProxyProtocol, SendError, SlowConsumer, handshake::ClientRequest};
 
 thread_local! {
     static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
@@ -93,6 +93,30 @@ fn a_refusal_names_the_peer_and_the_reason() {
         |level: Level, words: &str| seen.iter().filter(|line| line.0 == level && line.1.contains(words)).count();
     assert_eq!(count(Level::Info, "closed without an answer: 1 connections are open already"), 1, "{seen:?}");
     assert_eq!(count(Level::Info, ": 1 connections are open already"), 65, "{seen:?}");
+}
+
+#[test]
+fn behind_a_proxy_it_is_the_clients_address_that_is_named() {
+    collect();
+    let mut world = World::new();
+    let options = ListenOptions::new().proxy_protocol(ProxyProtocol::from_sources(["127.0.0.1".parse().unwrap()]));
+    let config = Config::builder().max_connections_per_address(Some(1)).build().unwrap();
+    let address = world.event_loop.listen_with(loopback(), options, config, support::any).unwrap();
+    let header = "PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n";
+    let mut peers: Vec<_> = (0..66).map(|_| Peer::connect(address)).collect();
+    for peer in &mut peers {
+        peer.send([header, UPGRADE].concat());
+    }
+    world.until("all answered, or closed", |_| {
+        peers.iter_mut().for_each(|peer| _ = peer.receive());
+        peers.iter().filter(|peer| peer.ended).count() == 65
+    });
+    drop(peers);
+    world.empty();
+    let seen = lines();
+    let count = |words: &str| seen.iter().filter(|line| line.1.contains(words)).count();
+    assert_eq!(count(": open, peer 192.0.2.7:56324"), 1, "{seen:?}");
+    assert_eq!(count(": not opened, peer 192.0.2.7:56324: 1 connections are open from this address"), 65, "{seen:?}");
 }
 
 #[test]

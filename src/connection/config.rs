@@ -153,7 +153,7 @@ settings! {
     /// most systems' limits on open files.
     max_connections: usize = 100_000, |_, n| n > 0, "at least 1";
     /// The same from one address (of IPv6 its /64, which one host may have whole): one more is answered 429. `None`, the
-    /// default, does not count: behind a proxy all come from one address.
+    /// default, does not count: behind a proxy all come from one address, unless it speaks the PROXY protocol.
     max_connections_per_address: Option<usize> = None, |_, n| n != Some(0), "at least 1";
     /// Connections that one listener accepts in one turn; the others are served in between. Default 128.
     accept_budget: usize = 128, |_, n| n > 0, "at least 1";

@@ -82,6 +82,7 @@
 //! | `max_redirects` | 0 | redirects of one connection | they are not followed | [`HandshakeError::Redirect`], or [`ConnectError::TooManyRedirects`] |
 //! | `proxy` | none | | the way is direct | |
 //! | `resolver` | none | | the operating system looks names up | |
+//! | `tls` | none | | `wss://` URLs are refused | the caller: `io::ErrorKind::Unsupported`, or [`ConnectError::NoTls`] |
 //!
 //! | `Backoff` | default | counts | at it | who is told |
 //! |---|---|---|---|---|
@@ -97,6 +98,14 @@
 //! | `max_queue_bytes` | 1 MiB | payload that no connection has accepted | `send` refuses | the caller |
 //! | `max_queue_messages` | 1,024 | such messages | the same | the same |
 //! | `policy` | none | | close codes and statuses decide whether it comes back | |
+//!
+//! # Behind proxies
+//!
+//! Where [`ListenOptions::proxy_protocol`] is on, a header counts as well:
+//!
+//! | `ProxyProtocol` | default | counts | at it | who is told |
+//! |---|---|---|---|---|
+//! | `max_header_size` | 4 KiB | bytes of a header of version 2, at least 232 | 400 | [`HandshakeError::Proxy`] |
 //!
 //! # Others
 //!
@@ -161,6 +170,9 @@
 //! | a `Location` that is followed | 8 KiB | it is not | [`RedirectError::TooLong`] |
 //! | bytes kept of an HTTP proxy's reason | 128 bytes | the rest is cut off | nobody |
 //! | entries of `NO_PROXY` | 1,024 | the list is refused | the caller: [`ProxyUrlError::TooManyEntries`] |
+//! | a header of version 1 of the PROXY protocol | 107 bytes | 400 | [`HandshakeError::Proxy`] |
+//! | a unique id in one of version 2 | 128 bytes | 400 | [`HandshakeError::Proxy`] |
+//! | sockets that a process is started with | 1,024 | `Inherited::from_env` fails | the caller: `io::ErrorKind::InvalidData` |
 //! | listeners of a loop | 63 | `listen` fails | the caller: `io::ErrorKind::InvalidInput` |
 //! | refusals over `max_connections` that are answered at once | 64 | those beyond are closed without an answer | [`Stats::refused_unanswered`] |
 //! | the pause after `accept` has failed, such as for want of descriptors | 100 ms | then it is tried again | [`Stats::accept_errors`] |

@@ -3,6 +3,7 @@
 //! * [`speed`]: how it is fast. The way of a message, what was done on each floor and why, what each floor costs.
 //! * [`limits`]: limits and defaults. Each one with its name, its default, what happens there and who is told.
 //! * [`memory`]: memory per connection. What an idle one consists of, what is added by what, and how to measure it.
+//! * [`deploying`]: behind nginx and HAProxy, under systemd, in a container; whose word about the client is believed.
 //! * [`tuning`]: which knobs for which use, of the library and of the system around it.
 //!
 //! A module's own page says what that module knows; these say what runs through all of them. What the peer is held to, and
@@ -15,6 +16,7 @@
 //!
 //! Knows: nothing. Uses nothing, is used by nothing, and costs nothing.
 
+pub mod deploying;
 pub mod limits;
 pub mod memory;
 pub mod speed;

@@ -104,12 +104,13 @@
 //!
 //! # Behind a proxy
 //!
-//! * All connections come from one address: leave `max_connections_per_address` at none, and let the proxy count.
+//! * All connections come from one address: leave `max_connections_per_address` at none, and let the proxy count; or have it speak
+//!   the PROXY protocol. [`deploying`](super::deploying) has all of this.
 //! * `keepalive_interval` below the proxy's timeout for reading: nginx's `proxy_read_timeout` is 60 s.
 //! * A Unix-domain socket ([`EventLoop::listen_unix`]) needs no ports.
-//! * TLS is the proxy's, for the library has none yet; so are `Forwarded` and its like, which `verify` can read, and may
-//!   believe of that proxy only. `Origin` passes unchanged, and is still yours to check.
-//! * `handshake_timeout` counts from the proxy's connect, which may come long before its client's request.
+//! * TLS is the proxy's, for the library has none yet. `Origin` passes unchanged, and is still yours to check.
+//! * `handshake_timeout` counts from the proxy's connect, which may come long before its client's request; a header of the PROXY
+//!   protocol comes out of the same time.
 //!
 //! # Compression
 //!

@@ -195,30 +195,31 @@ impl<'b> Request<'b> {
 ///
 /// From the right also within a line: where an element begins is then decided by what the nearest proxy has written, and not
 /// by a quotation mark that the client left open.
+///
+/// `X-Forwarded-For` has no quotation marks: an element with one is malformed, wherever it ends.
 struct FromRight<'b> {
     lines: Vec<&'b [u8]>,
-    has_quotes: bool,
 }
 
 impl<'b> FromRight<'b> {
     fn new(request: &Request<'b>, header: ForwardedHeader) -> Self {
-        let (name, has_quotes) = match header {
-            ForwardedHeader::Forwarded => ("forwarded", true),
-            ForwardedHeader::XForwardedFor => ("x-forwarded-for", false),
+        let name = match header {
+            ForwardedHeader::Forwarded => "forwarded",
+            ForwardedHeader::XForwardedFor => "x-forwarded-for",
         };
-        Self { lines: request.header_all(name).collect(), has_quotes }
+        Self { lines: request.header_all(name).collect() }
     }
 
     /// The comma from which on the last element of `line` goes.
-    fn last_comma(&self, line: &[u8]) -> Option<usize> {
+    fn last_comma(line: &[u8]) -> Option<usize> {
         let mut quoted = false;
         for (at, byte) in line.iter().enumerate().rev() {
             match byte {
                 b',' if !quoted => return Some(at),
-                b'"' if self.has_quotes => {
+                b'"' => {
                     let escapes = line[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
                     // RFC 9110, 5.6.4: `\"` within a quoted string is a part of it.
-                    quoted = quoted && escapes % 2 == 1 || !quoted;
+                    quoted = !quoted || escapes % 2 == 1;
                 }
                 _ => {}
             }
@@ -233,7 +234,7 @@ impl<'b> Iterator for FromRight<'b> {
     fn next(&mut self) -> Option<&'b [u8]> {
         loop {
             let line = self.lines.pop()?;
-            let comma = self.last_comma(line);
+            let comma = Self::last_comma(line);
             if let Some(comma) = comma {
                 self.lines.push(&line[..comma]);
             }

@@ -137,7 +137,7 @@ impl<'b> Request<'b> {
     }
 
     /// The peer's address, if the driver knows one: over a Unix-domain socket there is none, and behind a
-    /// proxy it is the proxy's.
+    /// proxy it is the proxy's, unless that speaks the PROXY protocol; see also [`client_addr`](Self::client_addr).
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }

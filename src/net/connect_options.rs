@@ -183,7 +183,7 @@ impl fmt::Debug for ConnectOptions {
             .field("max_redirects", &self.max_redirects)
             .field("proxy", &self.route)
             .field("resolver", &self.resolver.as_ref().map(|_| "own"))
-            .field("speaks_tls", &self.speaks_tls())
+            .field("tls", &self.speaks_tls().then_some("own"))
             .finish()
     }
 }

@@ -178,9 +178,11 @@ fn deliver(
     };
     if let Some(cause) = cause {
         let cause = slot.tell(cause);
-        let peer = slot.peer_addr();
-        slot.phase = Phase::Over(None);
-        slot.ready.readable = false;
+        let peer = connections.peer_addr(id);
+        if let Some(slot) = connections.slots.get_mut(id) {
+            slot.phase = Phase::Over(None);
+            slot.ready.readable = false;
+        }
         rx.clear();
         connections.count_unopened(&cause);
         log::unopened(id, peer, &cause);

@@ -153,7 +153,15 @@ impl Connections {
 
     pub(super) fn take_proxied(&mut self, id: ConnId) -> Option<Box<ProxyHeader>> {
         // Without a hash where there are none.
-        if self.proxied.is_empty() { None } else { self.proxied.remove(&id) }
+        if self.proxied.is_empty() {
+            return None;
+        }
+        let header = self.proxied.remove(&id);
+        // What a crowd has made large goes with its last one.
+        if self.proxied.is_empty() {
+            self.proxied = Proxied::new();
+        }
+        header
     }
 
     /// Reads the header of a connection that begins with one. Whether that is over: there is another phase now.

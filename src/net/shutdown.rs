@@ -117,7 +117,7 @@ impl EventLoop {
     }
 
     /// Accepts no more, and does nothing else: connections that exist stay, and what has been accepted is served. For a server
-    /// whose place another one takes on the same socket; see `examples/hot_restart.rs`. Listeners are closed, shared ones for all
+    /// whose place another one takes on the same socket; see `examples/hot_restart`. Listeners are closed, shared ones for all
     /// loops by the one that accepts for them. There is no way back, but for new listeners.
     pub fn stop_listening(&mut self) {
         for listener in &mut self.listeners {

@@ -29,8 +29,8 @@ pub struct Stats {
     pub refused_by_total: u64,
     /// Connections that were answered 429 because their address had `Config::max_connections_per_address`.
     pub refused_by_address: u64,
-    /// Connections over one of these limits that were closed without an answer, and without an event, because 64 others of
-    /// their listener were being answered.
+    /// Connections over one of these limits that were closed without an answer, because 64 others of their listener were being
+    /// answered; and without an event, unless a proxy had to say first whom they come from.
     pub refused_unanswered: u64,
     /// Failed calls of `accept`, such as for lack of descriptors.
     pub accept_errors: u64,

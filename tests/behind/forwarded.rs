@@ -104,6 +104,8 @@ fn section_4_quoted_strings_may_escape() {
     assert_eq!(forwarded(&["for=\"192.0.2.\\60\""]), "192.0.2.60");
     assert_eq!(forwarded(&["for=192.0.2.60;x=\"\\\", for=1.1.1.1\""]), "192.0.2.60");
     assert_eq!(forwarded(&["for=192.0.2.60;x=\"\\\\\""]), "192.0.2.60");
+    assert_eq!(forwarded(&["for=192.0.2.60;x=\"1, \\\" 2\""]), "192.0.2.60");
+    assert_eq!(forwarded(&["for=192.0.2.60;x=\"1, \\\\\\\", 2\""]), "192.0.2.60");
     assert_eq!(forwarded(&["for=192.0.2.60;x=\"\\\\\\\"\", for=10.0.0.2"]), "192.0.2.60");
 }
 

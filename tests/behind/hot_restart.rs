@@ -1,4 +1,4 @@
-//! `examples/hot_restart.rs` under load: nobody is refused, and every message is answered.
+//! `examples/hot_restart` under load: nobody is refused, and every message is answered.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::support::{PATIENCE, UPGRADE, frame};
 
-#[path = "../../examples/hot_restart.rs"]
+#[path = "../../examples/hot_restart/unix.rs"]
 mod example;
 
 /// The example, in the process that a test has started. The ones that follow it start themselves in the same way.
@@ -151,7 +151,7 @@ fn client(address: SocketAddr, number: usize, stop: &AtomicBool) -> Seen {
     while !stop.load(Ordering::Relaxed) {
         let mut stream = connect(address).unwrap_or_else(|error| panic!("client {number} is refused: {error}"));
         seen.connections += 1;
-        let most = if number % 2 == 0 { usize::MAX } else { 20 };
+        let most = if number.is_multiple_of(2) { usize::MAX } else { 20 };
         for _ in 0..most {
             if stop.load(Ordering::Relaxed) {
                 break;

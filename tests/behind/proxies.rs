@@ -261,6 +261,20 @@ fn header_and_request_have_one_time_together() {
 }
 
 #[test]
+fn behind_a_slow_header_the_time_does_not_begin_anew() {
+    let (limit, wait) = (Duration::from_millis(1_000), Duration::from_millis(900));
+    let (mut world, address, _) = trusting(|config| config.handshake_timeout(limit));
+    let mut peer = Peer::connect(address);
+    world.until("a connection", |world| world.event_loop.connections().len() == 1);
+    let accepted = Instant::now();
+    world.spend(wait);
+    peer.send([&v1(CLIENT, SERVER)[..], b"GET / HT"].concat());
+    assert!(world.head(&mut peer).starts_with("HTTP/1.1 408 "));
+    let took = accepted.elapsed();
+    assert!(took < wait + limit - Duration::from_millis(300), "{took:?} in place of {limit:?}");
+}
+
+#[test]
 fn a_proxy_that_goes_in_the_header_is_told_and_leaves_nothing() {
     let (mut world, address, _) = trusting(|config| config);
     for bytes in [&b""[..], b"PROXY TCP4", &v2(CLIENT, SERVER, &[])[..17], &v1(CLIENT, SERVER)] {

@@ -4,6 +4,8 @@
 //! `cargo run --example hot_restart -- 127.0.0.1:9007`, then `kill -HUP` the process that `curl http://127.0.0.1:9007/` names.
 //! The socket is one and the same all the time, so who connects meanwhile waits in its backlog, at most.
 
+#![allow(clippy::disallowed_methods)] // a program has a clock
+
 use std::{
     env,
     error::Error,
@@ -33,7 +35,7 @@ const OPENING: Duration = Duration::from_millis(200);
 const OVER: Duration = Duration::from_millis(500);
 const WITHIN: Duration = Duration::from_secs(5);
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let address = arguments.first().and_then(|address| address.to_str()).unwrap_or("127.0.0.1:9007");
     run(address.parse()?, &arguments)
