@@ -22,13 +22,13 @@ const WITHIN: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
-  wireroom serve                                    echo on 127.0.0.1:9001
-  wireroom serve 0.0.0.0:9001 --mode broadcast -v   what one sends goes to all
+  wireroom serve                                     echo on 127.0.0.1:9001
+  wireroom serve 0.0.0.0:9001 --mode broadcast -v    what one sends goes to all
   wireroom serve unix:/tmp/echo.sock --compress
   wireroom serve 9001 --allow-origin http://localhost:3000
 
-Origins: a browser says from which site a page is that connects (RFC 6455, 10.2). By default a request with an Origin is
-refused with 403, so no page can use this server; requests without one, as those of programs, are accepted. Name the
+Origins: a browser says from which site a page is that connects (RFC 6455, 10.2). By default a request with an Origin is \
+refused with 403, so no page can use this server; requests without one, as those of programs, are accepted. Name the \
 sites with --allow-origin, or let all in with --any-origin.
 
 SIGINT and SIGTERM close all connections with 1001, then the program ends; a second one ends it at once.";

@@ -22,15 +22,15 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  wireroom connect ws://127.0.0.1:9001/                     type lines; /help lists the commands
-  echo hello | wireroom connect ws://127.0.0.1:9001/        each line is a message; stays a second for answers
-  wireroom connect URL --send '{\"op\":\"time\"}' --once       one question, one answer
-  wireroom connect URL --count 10 --json < /dev/null        the next ten messages, as JSON
+  wireroom connect ws://127.0.0.1:9001/                 type lines; /help lists the commands
+  echo hello | wireroom connect ws://127.0.0.1:9001/    each line is a message
+  wireroom connect URL --send '{\"op\":\"time\"}' --once   one question, one answer
+  wireroom connect URL --count 10 --json < /dev/null    the next ten messages, as JSON
   wireroom connect URL -H 'Authorization: Bearer 0123' --subprotocol chat --ping 5
 
-In a terminal a line that begins with / is a command (elsewhere with --commands): /ping, /close [CODE] [REASON],
-/binary HEX, /help; a line that begins with // is sent with one of them. What a peer sends is printed with its control
-characters escaped on a terminal, and as it came elsewhere.";
+In a terminal a line that begins with / is a command (elsewhere with --commands): /ping, /close [CODE] [REASON], \
+/binary HEX, /help; a line that begins with // is sent with one of them. On a terminal control characters that the server \
+sends are escaped; elsewhere a text is as it came.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = [EXAMPLES, "\n\n", crate::failure::EXIT_STATUS].concat())]
