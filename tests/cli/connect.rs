@@ -148,7 +148,7 @@ fn each_end_has_its_status() {
     let echo = Echo::start();
     let ended = run(&["connect", &echo.url, "--max-size", "3"], b"four\n");
     assert_eq!(ended.status, 5, "{ended:?}");
-    assert!(ended.err.contains("bigger than the limit of 3 bytes"), "{ended:?}");
+    assert!(ended.err.contains("a message is bigger than the limit of 3 bytes, --max-size"), "{ended:?}");
 }
 
 #[test]

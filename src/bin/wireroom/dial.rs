@@ -52,8 +52,13 @@ impl DialOptions {
         Config::builder().max_message_size(self.max_size).handshake_timeout(self.timeout).permessage_deflate(deflate)
     }
 
+    /// The URL as it may be shown.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.url)
+    }
+
     fn request(&self) -> Result<ClientRequest, Failure> {
-        let wrong = |error| Failure::usage(format_args!("{}: {error}", self.url));
+        let wrong = |error| Failure::usage(format_args!("{}: {error}", self.shown()));
         let mut request = ClientRequest::new(&self.url).map_err(wrong)?;
         for header in &self.headers {
             let Some((name, value)) = header.split_once(':') else {
@@ -74,6 +79,14 @@ impl DialOptions {
         }
         Ok(request)
     }
+}
+
+/// A URL without its user information: a password is not for terminals and logs.
+pub(crate) fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{target}")
 }
 
 /// A number of seconds, fractions too, above 0 and at most 24 days.
@@ -105,7 +118,7 @@ impl Dial {
     pub(crate) fn new(options: &DialOptions, config: Config) -> Result<Self, Failure> {
         let request = options.request()?;
         if request.is_secure() {
-            return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.url)));
+            return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.shown())));
         }
         #[cfg(unix)]
         if let Some(path) = &options.unix {

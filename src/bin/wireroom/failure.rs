@@ -3,7 +3,7 @@
 use std::{fmt, io, process::ExitCode};
 
 use wireroom::{
-    Cause, CloseCode, Closed, Deadline, Initiator,
+    Cause, CloseCode, Closed, Deadline, Initiator, ProtocolError,
     handshake::{HandshakeError, Refusal},
 };
 
@@ -16,7 +16,7 @@ Exit status:
   2    usage: an option or URL that makes no sense
   3    could not connect: unknown host, closed port, hung up before an answer
   4    refused by HTTP: the server answered with a status other than 101
-  5    protocol failure: the server speaks no WebSocket, or broke a rule of it
+  5    protocol failure: the server speaks no WebSocket, or broke a rule or --max-size
   6    abnormal end: no closing handshake, or a Close before --count messages had come
   7    timeout: no answer within --timeout, too few messages within --wait, no Close in time
   8    closed by the server with another code than 1000 and 1001
@@ -91,6 +91,9 @@ pub(crate) fn of_end(closed: &Closed, opened: bool, url: &str, timeout: f64) -> 
     match &closed.cause {
         Cause::Clean => of_close(closed),
         Cause::Handshake(error) => of_handshake(error, url, timeout),
+        Cause::Failed(error @ ProtocolError::MessageTooBig { .. }) => {
+            fail(Status::Protocol, format!("{error}, --max-size"))
+        }
         Cause::Failed(error) => fail(Status::Protocol, format!("the server broke the protocol: {error}")),
         Cause::Eof => fail(Status::Abnormal, "the connection ended without a closing handshake".to_owned()),
         Cause::Io(kind) if !opened => fail(Status::Unreachable, format!("cannot connect to {url}: {kind}")),

@@ -4,8 +4,8 @@ use std::{io, num::NonZeroUsize, time::Duration};
 
 use clap::{Args, ValueEnum};
 use wireroom::{
-    Config, ConnId, Connections, Event, EventLoop, Hub, Hubs, Loops, LoopsHandle, PermessageDeflate, PreparedMessage,
-    SharedListener, handshake::Verdict, http::Request,
+    CloseCode, Config, ConnId, Connections, Event, EventLoop, Hub, Hubs, Loops, LoopsHandle, PermessageDeflate,
+    PreparedMessage, SharedListener, SlowConsumer, handshake::Verdict, http::Request,
 };
 
 use crate::{
@@ -72,7 +72,7 @@ pub(crate) struct Options {
 enum Mode {
     /// Each message goes back to its sender.
     Echo,
-    /// Each message goes to everybody, its sender included.
+    /// Each message goes to everybody, its sender included; who is 1 MiB behind is closed with 1013.
     Broadcast,
 }
 
@@ -81,6 +81,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         .max_connections(options.max_connections.get())
         .max_message_size(options.max_size)
         .permessage_deflate(options.compress.then(PermessageDeflate::default))
+        .slow_consumer(match options.mode {
+            // An echo's peer that does not read is not read from either, which comes first.
+            Mode::Echo => SlowConsumer::Refuse,
+            Mode::Broadcast => SlowConsumer::Close(CloseCode::TRY_AGAIN_LATER),
+        })
         .build()
         .map_err(Failure::usage)?;
     let loops =
@@ -128,8 +133,8 @@ impl Options {
                 let id = socket.id();
                 self.tell(socket.io().connections(), id, &event);
                 if let Event::Message(message) = event {
-                    // Who does not keep up has its copy refused, and a sender that is faster than all of them is read later.
-                    let _ = socket.io().everyone().pause_sender().emit(PreparedMessage::new(message));
+                    // Who does not keep up is closed, so each one that stays has everything.
+                    let _ = socket.io().emit(PreparedMessage::new(message));
                 }
             })?;
         }

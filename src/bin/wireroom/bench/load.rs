@@ -73,7 +73,7 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
                 continue;
             }
             let (dial, timeout) = (&options.dial, options.dial.timeout.as_secs_f64());
-            let Err(failure) = failure::of_end(&closed, false, &dial.url, timeout) else { continue };
+            let Err(failure) = failure::of_end(&closed, false, &dial.shown(), timeout) else { continue };
             if load.opened == 0 {
                 return Err(failure);
             }

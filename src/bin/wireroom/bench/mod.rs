@@ -22,7 +22,7 @@ The server has to answer each message of a connection with one message, in order
 
 With --rate a message counts from the moment when it should have been sent, also while the server is slow to read or this \
 program is late: what waits behind a stall is a part of the figures. While the next message is less than a millisecond away \
-this program does not sleep, so at 500 a second and more it takes a processor of its own.
+this program does not sleep, so at 1,000 a second and more it takes a processor of its own.
 
 With --in-flight a connection sends its next message when an answer has come: a stalled server is asked less, and the stall \
 shows as few slow answers (coordinated omission). So compare servers by throughput with --in-flight, and by latency with \

@@ -24,7 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   wireroom connect ws://127.0.0.1:9001/                 type lines; /help lists the commands
   echo hello | wireroom connect ws://127.0.0.1:9001/    each line is a message
-  wireroom connect URL --send '{\"op\":\"time\"}' --once   one question, one answer
+  wireroom connect URL --send '{\"op\":\"time\"}' --once    one question, one answer
   wireroom connect URL --count 10 --json < /dev/null    the next ten messages, as JSON
   wireroom connect URL -H 'Authorization: Bearer 0123' --subprotocol chat --ping 5
 

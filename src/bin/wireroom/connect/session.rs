@@ -176,7 +176,7 @@ impl<'o> Session<'o> {
         self.inputs = Some(inputs);
         self.active = Instant::now();
         self.next_ping = options.ping.map(|every| self.active + every);
-        self.output.opened(&options.dial.url, event_loop.connections().get(id));
+        self.output.opened(&options.dial.shown(), event_loop.connections().get(id));
         if self.closed.is_none() {
             event_loop.connections().resume(id);
         }
@@ -327,7 +327,7 @@ impl<'o> Session<'o> {
         let dial = &self.options.dial;
         let came_to = match self.why.take() {
             Some(why) => Err(why),
-            None => failure::of_end(&closed, self.inputs.is_some(), &dial.url, dial.timeout.as_secs_f64()),
+            None => failure::of_end(&closed, self.inputs.is_some(), &dial.shown(), dial.timeout.as_secs_f64()),
         };
         let came_to = match self.options.wanted() {
             // Nobody wanted more.

@@ -13,7 +13,7 @@ use clap::Args;
 use wireroom::handshake::ClientRequest;
 
 use crate::{
-    dial::{resolve, seconds},
+    dial::{resolve, seconds, shown},
     failure::Failure,
     listen::Address,
     show::When,
@@ -57,10 +57,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, color: When) -> Result<(), Failure> {
-    let target =
-        ClientRequest::new(&options.url).map_err(|error| Failure::usage(format_args!("{}: {error}", options.url)))?;
+    let target = ClientRequest::new(&options.url)
+        .map_err(|error| Failure::usage(format_args!("{}: {error}", shown(&options.url))))?;
     if target.is_secure() {
-        return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.url)));
+        return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", shown(&options.url))));
     }
     let addresses = resolve(target.host(), target.port(), options.timeout)?;
     relay::run(options, target.authority(), &addresses, color)
