@@ -116,6 +116,9 @@ fn files_that_are_not_there() {
     let sentence = fails(1, &["manual", "--directory", "/nonexistent/pages"]);
     assert!(sentence.starts_with("/nonexistent/pages: No such file"), "{sentence}");
     assert!(fails(2, &["manual", "nonsense"]).contains("no command"));
+    let sentence = fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/nonexistent/history"]);
+    assert!(sentence.starts_with("--history /nonexistent/history: No such file"), "{sentence}");
+    assert!(fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/"]).contains("Is a directory"));
 }
 
 #[test]

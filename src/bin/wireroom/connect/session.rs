@@ -27,6 +27,7 @@ const PINGS: usize = 64;
 const LINGER: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
+    editor::check_history(options)?;
     let config = options.dial.config().build().map_err(Failure::usage)?;
     let mut dial = Dial::new(&options.dial, config)?;
     let mut event_loop = EventLoop::new()?;
