@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// Close after the first message: --count 1.
     #[arg(short = '1', long, conflicts_with = "count")]
     once: bool,
-    /// After the end of the input, close when nothing has come for so many seconds [default: 1; with --count: never].
+    /// After the end of the input, close when nothing has come for so many seconds [default: 1; with --count: no limit].
     #[arg(short, long, value_name = "SECONDS", value_parser = wait)]
     wait: Option<Duration>,
     /// Send a Ping every so many seconds, and show how long its Pong took.
@@ -111,5 +111,7 @@ pub(crate) fn run(options: Options, color: When) -> Result<(), Failure> {
     if options.wanted() == Some(0) {
         return Err(Failure::usage("--count: at least 1"));
     }
-    session::run(&options, color)
+    let came_to = session::run(&options, color);
+    editor::restore_terminal();
+    came_to
 }

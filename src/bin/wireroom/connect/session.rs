@@ -59,7 +59,6 @@ pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
         // 3. Send what was typed meanwhile, and what is due.
         match asked.signal() {
             Some(_) if session.inputs.is_none() || session.interrupted_by_key => {
-                editor::restore_terminal();
                 return Err(Failure::new(Status::Interrupted, "interrupted"));
             }
             Some(signal) => session.interrupted(event_loop.connections(), id, signal),
@@ -341,7 +340,6 @@ impl<'o> Session<'o> {
         };
         self.output.closed(&closed, &came_to);
         self.output.flush();
-        editor::restore_terminal();
         came_to
     }
 }
