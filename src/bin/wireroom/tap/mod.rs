@@ -26,9 +26,9 @@ Examples:
   wireroom tap 9002 ws://chat.example --rewrite-host
 
 Bytes are passed on as they come, each way, those of the opening handshake too; the path is the client's. Servers that \
-answer only to their own name need --rewrite-host. A slow side holds the other one back. An end of one side's stream, and a \
-reset, are carried over. > is from the client, < from the server. What breaks a rule is shown as INVALID with the section \
-of RFC 6455, and passed on all the same.";
+answer only to their own name need --rewrite-host. A slow side holds the other one back, and who reads this output \
+slowly holds back all. An end of one side's stream, and a reset, are carried over. > is from the client, < from the \
+server. What breaks a rule is shown as INVALID with the section of RFC 6455, and passed on all the same.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
