@@ -118,3 +118,13 @@ fn connections_that_are_refused_are_counted() {
     assert_eq!(ended.status, 1, "{ended:?}");
     assert!(ended.out.contains("2 of 5 connections") && ended.out.contains("error, 3 times: the server answered 503"));
 }
+
+#[test]
+fn a_rate_beyond_all_means_does_not_keep_it_from_reading() {
+    let echo = Echo::start();
+    let program = Program::start(&["bench", &echo.url, "-r", "10000000", "-d", "0.5", "-w", "0", "--json"]);
+    let ended = program.end();
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert!(report["answers"].as_u64().unwrap() > 1_000, "{ended:?}");
+    assert!(report["latency_ms"]["max"].as_f64().unwrap() > 50.0, "they wait from when they were due: {ended:?}");
+}

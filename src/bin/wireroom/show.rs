@@ -191,6 +191,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_turns_the_direction_of_writing_or_breaks_a_line() {
+        let turning = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{200f}']);
+        for character in turning.chain(['\u{2028}', '\u{2029}', '\u{feff}', '\u{85}', '\u{7f}']) {
+            let escaped = format!("\\u{{{:x}}}", u32::from(character));
+            assert_eq!(escape_line(&character.to_string()), escaped);
+            assert_eq!(escape_text(&character.to_string()), escaped);
+            assert_eq!(escape_bytes(character.to_string().as_bytes()), escaped);
+        }
+    }
+
+    #[test]
     fn a_dump_has_lines_of_sixteen_bytes() {
         let bytes: Vec<u8> = (b'A'..=b'Q').collect();
         assert_eq!(

@@ -79,6 +79,7 @@ struct Session<'o> {
     inputs: Option<Inputs>,
     /// Asks for the next line, where lines are edited.
     asker: Option<Asker>,
+    takes_commands: bool,
     /// It has opened in this turn.
     begins: bool,
     /// The queue is full enough: the input waits.
@@ -108,6 +109,7 @@ impl<'o> Session<'o> {
             output: Output::new(options, color, None),
             inputs: None,
             asker: None,
+            takes_commands: options.takes_commands(),
             interrupted_by_key: false,
             begins: false,
             held_back: false,
@@ -189,7 +191,7 @@ impl<'o> Session<'o> {
             let Some(input) = self.inputs.as_mut().and_then(Inputs::next) else { break };
             match input {
                 Input::Line(line) => self.line(connections, id, line),
-                Input::End if self.options.is_interactive() => self.close(connections, id, CloseCode::NORMAL, ""),
+                Input::End if self.asker.is_some() => self.close(connections, id, CloseCode::NORMAL, ""),
                 Input::End => {
                     self.input_ended = true;
                     self.active = Instant::now();
@@ -230,7 +232,7 @@ impl<'o> Session<'o> {
 
     fn line(&mut self, connections: &mut Connections, id: ConnId, line: Vec<u8>) {
         let options = self.options;
-        let is_command = line.starts_with(b"/") && options.takes_commands();
+        let is_command = line.starts_with(b"/") && self.takes_commands;
         if options.binary && !is_command {
             return self.took(connections.send(id, &line));
         }
@@ -297,7 +299,7 @@ impl<'o> Session<'o> {
 
     /// Behind each turn: what was printed is there. Where nobody reads it any more, nobody needs the connection.
     fn flush(&mut self, connections: &mut Connections, id: ConnId) {
-        if !self.options.is_interactive() {
+        if self.asker.is_none() {
             self.output.flush();
         }
         if self.output.broken && !self.closing {

@@ -266,8 +266,9 @@ impl Flow {
 
     /// The request with another host, when its head is whole; nothing before.
     fn rewritten(&mut self, bytes: &[u8], host: &str) -> Vec<u8> {
+        let seen = self.held.len();
         self.held.extend_from_slice(bytes);
-        match head::end(&self.held) {
+        match head::end(&self.held, seen) {
             Some(end) => {
                 let held = std::mem::take(&mut self.held);
                 let mut changed = head::with_host(&held[..end], host);
