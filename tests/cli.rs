@@ -1,6 +1,7 @@
 //! The program `wireroom`, run as a user runs it: with arguments, pipes and signals, against the library's own servers and
 //! against some that were written by hand to be wrong. Each wait has a limit.
 
+#![cfg(unix)] // signals, and pseudo-terminals
 #![allow(clippy::disallowed_methods)] // a program has a clock
 
 #[path = "cli/support.rs"]

@@ -110,3 +110,21 @@ fn answers_that_would_be_too_large() {
     let sentence = fails(2, &["bench", "ws://h/", "--size", "11", "--max-size", "10"]);
     assert!(sentence.contains("above --max-size"), "{sentence}");
 }
+
+#[test]
+fn connections_that_are_refused_are_counted() {
+    let (_server, address) = Program::serving(&["serve", "0", "--max-connections", "2"]);
+    let ended = run(&["bench", &format!("ws://{address}/"), "-c", "5", "-d", "0.2", "-w", "0"], b"");
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.out.contains("2 of 5 connections") && ended.out.contains("error, 3 times: the server answered 503"));
+}
+
+#[test]
+fn a_rate_beyond_all_means_does_not_keep_it_from_reading() {
+    let echo = Echo::start();
+    let program = Program::start(&["bench", &echo.url, "-r", "10000000", "-d", "0.5", "-w", "0", "--json"]);
+    let ended = program.end();
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert!(report["answers"].as_u64().unwrap() > 1_000, "{ended:?}");
+    assert!(report["latency_ms"]["max"].as_f64().unwrap() > 50.0, "they wait from when they were due: {ended:?}");
+}

@@ -42,7 +42,11 @@ fn a_count_ends_it() {
 
 #[test]
 fn nothing_is_lost_that_comes_right_behind_the_handshake() {
-    assert_eq!(succeeds(&["connect", &sending(b"\x81\x01a\x81\x01b\x88\x00")], b""), "a\nb\n");
+    let greets = || sending(b"\x81\x01a\x81\x01b\x88\x00");
+    assert_eq!(succeeds(&["connect", &greets()], b""), "a\nb\n");
+    let out = succeeds(&["connect", &greets(), "--json"], b"");
+    let events = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].clone());
+    assert_eq!(events.collect::<Vec<_>>(), ["open", "message", "message", "closed"], "{out}");
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn each_end_has_its_status() {
     let echo = Echo::start();
     let ended = run(&["connect", &echo.url, "--max-size", "3"], b"four\n");
     assert_eq!(ended.status, 5, "{ended:?}");
-    assert!(ended.err.contains("bigger than the limit of 3 bytes"), "{ended:?}");
+    assert!(ended.err.contains("a message is bigger than the limit of 3 bytes, --max-size"), "{ended:?}");
 }
 
 #[test]

@@ -116,4 +116,20 @@ fn files_that_are_not_there() {
     let sentence = fails(1, &["manual", "--directory", "/nonexistent/pages"]);
     assert!(sentence.starts_with("/nonexistent/pages: No such file"), "{sentence}");
     assert!(fails(2, &["manual", "nonsense"]).contains("no command"));
+    let sentence = fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/nonexistent/history"]);
+    assert!(sentence.starts_with("--history /nonexistent/history: No such file"), "{sentence}");
+    assert!(fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/"]).contains("Is a directory"));
+}
+
+#[test]
+fn a_password_in_the_url_is_not_shown() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("ws://user:secret@{closed}/@");
+    assert_eq!(fails(3, &["connect", &url]), format!("cannot connect to ws://{closed}/@: connection refused"));
+    for arguments in
+        [&["connect", "ws://user:secret@h/ "][..], &["bench", &url], &["tap", "0", "ws://user:secret@h:x/"]]
+    {
+        let ended = run(arguments, b"");
+        assert!(ended.status != 0 && !ended.err.contains("secret"), "{ended:?}");
+    }
 }

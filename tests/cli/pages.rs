@@ -52,3 +52,14 @@ fn the_manual_as_a_page_and_as_files() {
     }
     fs::remove_dir_all(directory).unwrap();
 }
+
+#[test]
+fn no_line_of_the_help_has_to_be_broken_on_a_hundred_columns() {
+    for command in ["connect", "serve", "tap", "bench"] {
+        let help = succeeds(&[command, "--help"], b"");
+        let examples = help.split("Examples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        for line in examples.lines() {
+            assert!(line.starts_with("  ") && line.len() <= 100, "{line:?}");
+        }
+    }
+}

@@ -119,3 +119,21 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(server.wait().code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(1));
 }
+
+#[test]
+fn who_does_not_keep_up_with_a_broadcast_is_closed_and_the_others_have_everything() {
+    let (server, address) = Program::serving(&["serve", "0", "-m", "broadcast", "-v"]);
+    let url = format!("ws://{address}/");
+    let mut slow = TcpStream::connect(&address).unwrap();
+    slow.write_all(
+        b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    .unwrap();
+    slow.read_exact(&mut [0; 12]).unwrap();
+    let lines: String = (0..400).map(|number| format!("{number} {}\n", "x".repeat(50_000))).collect();
+    assert!(succeeds(&["connect", &url, "-n", "400"], lines.as_bytes()) == lines);
+    server.signal("TERM");
+    let ended = server.end();
+    assert!(ended.err.contains("read too slowly"), "{ended:?}");
+}

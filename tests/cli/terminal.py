@@ -26,7 +26,8 @@ PROGRAM = sys.argv[1]
 class Server:
     """A WebSocket server of one connection, written by hand: what it is told to send, it sends."""
 
-    def __init__(self, greeting=b""):
+    def __init__(self, greeting=b"", deaf=False):
+        self.deaf = deaf
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(LIMIT)
         self.url = "ws://127.0.0.1:%d/" % self.listener.getsockname()[1]
@@ -72,7 +73,7 @@ class Server:
         key = self.exactly(4)
         payload = bytes(byte ^ key[i % 4] for i, byte in enumerate(self.exactly(length)))
         self.received.append((first & 0xF, payload))
-        if first & 0xF == 8:
+        if first & 0xF == 8 and not self.deaf:
             self.stream.sendall(bytes([0x88, len(payload)]) + payload)
             raise EOFError
         if first & 0xF == 9:
@@ -277,6 +278,52 @@ def interrupts():
             terminal.process.send_signal(way)
         terminal.ends_with(0)
         assert (8, struct.pack(">H", code)) in server.received, (way, server.received)
+
+
+def twice():
+    """A server that answers no Close: a second Ctrl-C ends the program at once, and the terminal is as it was."""
+    server = Server(deaf=True)
+    terminal = Terminal(server.url)
+    yield terminal
+    terminal.prompt()
+    terminal.type("\x03")
+    until(lambda: (8, struct.pack(">H", 1000)) in server.received, "no Close")
+    began = time.monotonic()
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.ends_with(130)
+    assert time.monotonic() - began < 2, "not at once"
+
+
+def ahead():
+    """What is typed ahead, many lines at once, is sent in order, each as a line."""
+    server = Server()
+    terminal = Terminal(server.url)
+    yield terminal
+    terminal.prompt()
+    lines = ["line %d" % number for number in range(50)]
+    terminal.type("".join(line + "\r" for line in lines))
+    for _ in lines:
+        terminal.prompt()
+    until(lambda: len(server.received) >= 50, "only %r" % server.received)
+    assert [payload.decode() for _, payload in server.received] == lines, server.received
+    terminal.type("\x04")
+    terminal.ends_with(0)
+
+
+def dumb():
+    """A terminal that knows no cursor: lines are read as they come, commands are commands, and nothing is coloured."""
+    server = Server()
+    terminal = Terminal(server.url, TERM="dumb")
+    yield terminal
+    until(server.open.is_set, "not open")
+    terminal.type("hello\n/ping\n")
+    until(lambda: (1, b"hello") in server.received, "not sent")
+    terminal.see("Pong after ")
+    server.send(1, b"\x1b[2J")
+    terminal.see("\\u{1b}[2J")
+    terminal.type("/close 1000\n")
+    terminal.ends_with(0)
+    assert b"\x1b" not in terminal.shown, "an escape sequence"
 
 
 def server_ends():

@@ -61,6 +61,21 @@ fn an_interrupt_closes_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_second_interrupt_ends_it_at_once() {
+    scenario("twice");
+}
+
+#[test]
+fn what_is_typed_ahead_is_sent_line_by_line() {
+    scenario("ahead");
+}
+
+#[test]
+fn a_terminal_without_a_cursor_has_lines_too() {
+    scenario("dumb");
+}
+
+#[test]
 fn a_server_that_goes_leaves_the_terminal_as_it_was() {
     scenario("server_ends");
 }

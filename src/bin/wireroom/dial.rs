@@ -52,8 +52,13 @@ impl DialOptions {
         Config::builder().max_message_size(self.max_size).handshake_timeout(self.timeout).permessage_deflate(deflate)
     }
 
+    /// The URL as it may be shown.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.url)
+    }
+
     fn request(&self) -> Result<ClientRequest, Failure> {
-        let wrong = |error| Failure::usage(format_args!("{}: {error}", self.url));
+        let wrong = |error| Failure::usage(format_args!("{}: {error}", self.shown()));
         let mut request = ClientRequest::new(&self.url).map_err(wrong)?;
         for header in &self.headers {
             let Some((name, value)) = header.split_once(':') else {
@@ -74,6 +79,14 @@ impl DialOptions {
         }
         Ok(request)
     }
+}
+
+/// A URL without its user information: a password is not for terminals and logs.
+pub(crate) fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{target}")
 }
 
 /// A number of seconds, fractions too, above 0 and at most 24 days.
@@ -105,7 +118,7 @@ impl Dial {
     pub(crate) fn new(options: &DialOptions, config: Config) -> Result<Self, Failure> {
         let request = options.request()?;
         if request.is_secure() {
-            return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.url)));
+            return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.shown())));
         }
         #[cfg(unix)]
         if let Some(path) = &options.unix {
@@ -177,4 +190,72 @@ pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     text.rsplit("address information: ").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wireroom::Event;
+
+    #[test]
+    fn the_next_address_is_tried_when_one_refuses() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let any = ([127, 0, 0, 1], 0).into();
+        let open = event_loop.listen(any, Config::default(), |_id, request| request.allow_any_origin()).unwrap();
+        let request = ClientRequest::new("ws://two.addresses/").unwrap();
+        let to = To::Tcp([closed, open].into());
+        let mut dial = Dial { request, config: Arc::default(), to };
+        let mut id = dial.connect(&mut event_loop).unwrap();
+        let mut opened = false;
+        while !opened {
+            let mut refused = None;
+            let turned = event_loop.turn(Some(Duration::from_secs(5)), |_, of, event| match event {
+                Event::Open => opened |= of == id,
+                Event::Closed(closed) => refused = Some(closed),
+                _ => {}
+            });
+            turned.unwrap();
+            if let Some(closed) = refused {
+                assert!(dial.has_another(&closed), "{closed}");
+                id = dial.connect(&mut event_loop).unwrap();
+            }
+        }
+        assert!(!dial.has_another(&closed_by(io::ErrorKind::ConnectionRefused)), "it was the last");
+    }
+
+    /// How a connection ended that nobody accepted.
+    fn closed_by(wanted: io::ErrorKind) -> Closed {
+        let mut event_loop = EventLoop::new().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        event_loop.connect(closed, ClientRequest::new("ws://h/").unwrap(), Config::default()).unwrap();
+        let mut end = None;
+        while end.is_none() {
+            event_loop
+                .turn(Some(Duration::from_secs(5)), |_, _, event| match event {
+                    Event::Closed(closed) => end = Some(*closed),
+                    _ => {}
+                })
+                .unwrap();
+        }
+        let end = end.unwrap();
+        assert!(matches!(end.cause, Cause::Io(kind) if kind == wanted), "{end}");
+        end
+    }
+
+    #[test]
+    fn seconds_have_bounds() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("2073600"), Ok(Duration::from_secs(24 * 24 * 3600)));
+        for wrong in ["0", "-1", "2073601", "inf", "NaN", "", "1s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn user_information_is_left_out_of_what_is_shown() {
+        assert_eq!(shown("ws://u:p@h:1/a@b"), "ws://h:1/a@b");
+        assert_eq!(shown("ws://h?x@y"), "ws://h?x@y");
+        assert_eq!(shown("nonsense"), "nonsense");
+    }
 }

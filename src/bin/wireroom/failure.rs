@@ -3,7 +3,7 @@
 use std::{fmt, io, process::ExitCode};
 
 use wireroom::{
-    Cause, CloseCode, Closed, Deadline, Initiator,
+    Cause, CloseCode, Closed, Deadline, Initiator, ProtocolError,
     handshake::{HandshakeError, Refusal},
 };
 
@@ -12,13 +12,13 @@ use crate::show::escape_line;
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0    clean: closed with 1000, 1001 or no code, or by ourselves
-  1    something here: a file, an address in use, the terminal, a check of `bench` that failed
+  1    something here: a file, an address in use, the terminal; errors that `bench` has counted
   2    usage: an option or URL that makes no sense
   3    could not connect: unknown host, closed port, hung up before an answer
   4    refused by HTTP: the server answered with a status other than 101
-  5    protocol failure: the server speaks no WebSocket, or broke a rule of it
+  5    protocol failure: the server speaks no WebSocket, or broke a rule or --max-size
   6    abnormal end: no closing handshake, or a Close before --count messages had come
-  7    timeout: no answer within --timeout, too few messages within --wait, no Close or Pong in time
+  7    timeout: no answer within --timeout, too few messages within --wait, no Close in time
   8    closed by the server with another code than 1000 and 1001
   130  interrupted a second time, or before the connection was open";
 
@@ -91,6 +91,9 @@ pub(crate) fn of_end(closed: &Closed, opened: bool, url: &str, timeout: f64) -> 
     match &closed.cause {
         Cause::Clean => of_close(closed),
         Cause::Handshake(error) => of_handshake(error, url, timeout),
+        Cause::Failed(error @ ProtocolError::MessageTooBig { .. }) => {
+            fail(Status::Protocol, format!("{error}, --max-size"))
+        }
         Cause::Failed(error) => fail(Status::Protocol, format!("the server broke the protocol: {error}")),
         Cause::Eof => fail(Status::Abnormal, "the connection ended without a closing handshake".to_owned()),
         Cause::Io(kind) if !opened => fail(Status::Unreachable, format!("cannot connect to {url}: {kind}")),

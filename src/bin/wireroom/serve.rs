@@ -4,8 +4,8 @@ use std::{io, num::NonZeroUsize, time::Duration};
 
 use clap::{Args, ValueEnum};
 use wireroom::{
-    Config, ConnId, Connections, Event, EventLoop, Hub, Hubs, Loops, LoopsHandle, PermessageDeflate, PreparedMessage,
-    SharedListener, handshake::Verdict, http::Request,
+    CloseCode, Config, ConnId, Connections, Event, EventLoop, Hub, Hubs, Loops, LoopsHandle, PermessageDeflate,
+    PreparedMessage, SharedListener, SlowConsumer, handshake::Verdict, http::Request,
 };
 
 use crate::{
@@ -22,13 +22,13 @@ const WITHIN: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
-  wireroom serve                                    echo on 127.0.0.1:9001
-  wireroom serve 0.0.0.0:9001 --mode broadcast -v   what one sends goes to all
+  wireroom serve                                     echo on 127.0.0.1:9001
+  wireroom serve 0.0.0.0:9001 --mode broadcast -v    what one sends goes to all
   wireroom serve unix:/tmp/echo.sock --compress
   wireroom serve 9001 --allow-origin http://localhost:3000
 
-Origins: a browser says from which site a page is that connects (RFC 6455, 10.2). By default a request with an Origin is
-refused with 403, so no page can use this server; requests without one, as those of programs, are accepted. Name the
+Origins: a browser says from which site a page is that connects (RFC 6455, 10.2). By default a request with an Origin is \
+refused with 403, so no page can use this server; requests without one, as those of programs, are accepted. Name the \
 sites with --allow-origin, or let all in with --any-origin.
 
 SIGINT and SIGTERM close all connections with 1001, then the program ends; a second one ends it at once.";
@@ -72,7 +72,7 @@ pub(crate) struct Options {
 enum Mode {
     /// Each message goes back to its sender.
     Echo,
-    /// Each message goes to everybody, its sender included.
+    /// Each message goes to everybody, its sender included; who is 1 MiB behind is closed with 1013.
     Broadcast,
 }
 
@@ -81,6 +81,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         .max_connections(options.max_connections.get())
         .max_message_size(options.max_size)
         .permessage_deflate(options.compress.then(PermessageDeflate::default))
+        .slow_consumer(match options.mode {
+            // An echo's peer that does not read is not read from either, which comes first.
+            Mode::Echo => SlowConsumer::Refuse,
+            Mode::Broadcast => SlowConsumer::Close(CloseCode::TRY_AGAIN_LATER),
+        })
         .build()
         .map_err(Failure::usage)?;
     let loops =
@@ -128,8 +133,8 @@ impl Options {
                 let id = socket.id();
                 self.tell(socket.io().connections(), id, &event);
                 if let Event::Message(message) = event {
-                    // Who does not keep up has its copy refused, and a sender that is faster than all of them is read later.
-                    let _ = socket.io().everyone().pause_sender().emit(PreparedMessage::new(message));
+                    // Who does not keep up is closed, so each one that stays has everything.
+                    let _ = socket.io().emit(PreparedMessage::new(message));
                 }
             })?;
         }

@@ -154,6 +154,20 @@ pub(crate) fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
+/// A line of JSON that a terminal may show, too: what it would act on is escaped. JSON leaves some of that as it is.
+pub(crate) fn json_line(value: &serde_json::Value) -> String {
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        match is_unsafe(character) {
+            // All of them are of the basic plane, so they are one unit of UTF-16.
+            true => _ = write!(line, "\\u{:04x}", u32::from(character)),
+            false => line.push(character),
+        }
+    }
+    line.push('\n');
+    line
+}
+
 /// Writes to standard output and flushes. An error is mostly that nobody reads any more.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -171,6 +185,20 @@ mod tests {
         assert_eq!(escape_text("a\nb\tc\x07"), "a\n  b\tc\\u{7}");
         assert_eq!(escape_bytes(b"ok\xff\x1b"), "ok\\xff\\u{1b}");
         assert_eq!(escape_line("grüße"), "grüße");
+        let json = serde_json::json!("\x1b[m\u{9b}m\u{7f}\u{202e}ü\n");
+        assert_eq!(json_line(&json), "\"\\u001b[m\\u009bm\\u007f\\u202eü\\n\"\n");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json_line(&json)).unwrap(), json);
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_writing_or_breaks_a_line() {
+        let turning = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{200f}']);
+        for character in turning.chain(['\u{2028}', '\u{2029}', '\u{feff}', '\u{85}', '\u{7f}']) {
+            let escaped = format!("\\u{{{:x}}}", u32::from(character));
+            assert_eq!(escape_line(&character.to_string()), escaped);
+            assert_eq!(escape_text(&character.to_string()), escaped);
+            assert_eq!(escape_bytes(character.to_string().as_bytes()), escaped);
+        }
     }
 
     #[test]

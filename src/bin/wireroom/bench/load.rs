@@ -21,6 +21,8 @@ const OPENING: usize = 64;
 /// So long is waited for answers that are still due at the end, and for Closes.
 const GRACE: Duration = Duration::from_secs(2);
 const SECOND: Duration = Duration::from_secs(1);
+/// Messages that are sent between two looks at what has come, however many are due.
+const BATCH: usize = 1_024;
 
 /// What came of it.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
                 continue;
             }
             let (dial, timeout) = (&options.dial, options.dial.timeout.as_secs_f64());
-            let Err(failure) = failure::of_end(&closed, false, &dial.url, timeout) else { continue };
+            let Err(failure) = failure::of_end(&closed, false, &dial.shown(), timeout) else { continue };
             if load.opened == 0 {
                 return Err(failure);
             }
@@ -221,10 +223,9 @@ impl<'o> Load<'o> {
     /// Sends what has fallen due by now.
     fn send_due(&mut self, connections: &mut Connections) {
         let Some(rate) = self.options.rate else { return };
-        while let Some(at) = self.next_due(rate).filter(|at| *at <= Instant::now()) {
-            if self.ids.is_empty() {
-                return;
-            }
+        for _ in 0..BATCH {
+            let due = self.next_due(rate).filter(|at| *at <= Instant::now());
+            let Some(at) = due.filter(|_| !self.ids.is_empty()) else { return };
             let id = self.ids[self.due as usize % self.ids.len()];
             self.due += 1;
             self.send(connections, id, at);

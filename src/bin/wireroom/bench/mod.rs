@@ -14,17 +14,19 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  wireroom bench ws://127.0.0.1:9001/                                one connection, one message at a time
+  wireroom bench ws://127.0.0.1:9001/    one connection, one message at a time
   wireroom bench URL -c 100 --in-flight 16 --size 125 -d 30
   wireroom bench URL -c 100 --rate 50000 --json > result.json
 
 The server has to answer each message of a connection with one message, in order, as `wireroom serve` does.
 
-With --rate a message counts from the moment when it should have been sent, also while the server is slow to read or this
-program is late: what waits behind a stall is a part of the figures. Between messages that are less than a millisecond away
-this program does not sleep, so it takes a processor of its own. With --in-flight a connection sends its next message when an
-answer has come: a stalled server is asked less, and the stall shows as few slow answers (coordinated omission). So compare
-servers by throughput with --in-flight, and by latency with --rate.
+With --rate a message counts from the moment when it should have been sent, also while the server is slow to read or this \
+program is late: what waits behind a stall is a part of the figures. While the next message is less than a millisecond away \
+this program does not sleep, so at 1,000 a second and more it takes a processor of its own.
+
+With --in-flight a connection sends its next message when an answer has come: a stalled server is asked less, and the stall \
+shows as few slow answers (coordinated omission). So compare servers by throughput with --in-flight, and by latency with \
+--rate.
 
 Exit status 1: something went wrong with some connections or messages; the report says what.";
 

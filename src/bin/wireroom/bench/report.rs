@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Options, load::Measured};
 use crate::{
     failure::Failure,
-    show::{escape_line, print as to_stdout},
+    show::{escape_line, json_line, print as to_stdout},
 };
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
@@ -38,7 +38,7 @@ fn as_text(options: &Options, measured: &Measured) -> String {
     let mut text = format!(
         "{}: {} of {} connections, {kind} of {} bytes, {how}{compressed}\n\
          measured {seconds:.3} s after {:.3} s of warm-up: {} sent, {} answers, {:.1} a second, {:.3} MB/s each way\n",
-        escape_line(&options.dial.url),
+        escape_line(&options.dial.shown()),
         measured.opened,
         options.connections,
         options.size,
@@ -74,14 +74,14 @@ fn as_json(options: &Options, measured: &Measured) -> String {
     latency.insert("mean".to_owned(), json!(measured.latency.mean() / 1e6));
     latency.insert("count".to_owned(), json!(measured.latency.len()));
     let report = json!({
-        "url": options.dial.url, "connections": options.connections, "opened": measured.opened,
+        "url": options.dial.shown(), "connections": options.connections, "opened": measured.opened,
         "kind": if options.binary { "binary" } else { "text" }, "size": options.size, "compress": options.dial.compress,
         "rate": options.rate, "in_flight": if options.rate.is_some() { None } else { Some(options.in_flight) },
         "seconds": measured.time.as_secs_f64(), "warm_up": options.warm_up.as_secs_f64(),
         "sent": measured.sent, "answers": measured.answers, "answers_per_second": a_second(measured),
         "unanswered": measured.unanswered, "errors": measured.errors, "latency_ms": latency,
     });
-    format!("{report}\n")
+    json_line(&report)
 }
 
 fn milliseconds(nanoseconds: u64) -> f64 {

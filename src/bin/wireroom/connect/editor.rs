@@ -2,7 +2,7 @@
 
 use std::{
     env, fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +19,7 @@ use super::{
     Options,
     input::{Input, Inputs, queue, spawn},
 };
-use crate::failure::Failure;
+use crate::{dial::plain, failure::Failure};
 
 const PROMPT: &str = "> ";
 /// Lines that are remembered.
@@ -103,7 +103,8 @@ pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above,
     let mut printer = editor.create_external_printer().map_err(broken)?;
     let history = history_file(options);
     if let Some(file) = &history {
-        load(&mut editor, file, options.history.is_some())?;
+        // One that is not there yet, or is another program's, is no reason to stop; one that was named has been looked at.
+        let _ = editor.load_history(file);
     }
 
     let (prints, to_print) = mpsc::sync_channel(WAITING);
@@ -150,13 +151,14 @@ pub(super) fn start(options: &Options, handle: Handle) -> Result<(Inputs, Above,
     Ok((inputs, Above { prints }, Asker(ask)))
 }
 
-/// A file that was named has to be readable, if it is there.
-fn load(editor: &mut DefaultEditor, file: &Path, named: bool) -> Result<(), Failure> {
-    match editor.load_history(file) {
-        Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if named => Err(Failure::here(format_args!("{}: {error}", file.display()))),
-        _ => Ok(()),
-    }
+/// A history that was named has to be a file that can be read and written, or made.
+pub(super) fn check_history(options: &Options) -> Result<(), Failure> {
+    let Some(file) = &options.history else { return Ok(()) };
+    let mut open = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    let opened = open.read(true).append(true).create(true).open(file);
+    opened.map(|_| ()).map_err(|error| Failure::here(format_args!("--history {}: {}", file.display(), plain(&error))))
 }
 
 /// Where lines are remembered, in a directory of the user's alone.

@@ -22,15 +22,15 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  wireroom connect ws://127.0.0.1:9001/                     type lines; /help lists the commands
-  echo hello | wireroom connect ws://127.0.0.1:9001/        each line is a message; stays a second for answers
-  wireroom connect URL --send '{\"op\":\"time\"}' --once       one question, one answer
-  wireroom connect URL --count 10 --json < /dev/null        the next ten messages, as JSON
+  wireroom connect ws://127.0.0.1:9001/                 type lines; /help lists the commands
+  echo hello | wireroom connect ws://127.0.0.1:9001/    each line is a message
+  wireroom connect URL --send '{\"op\":\"time\"}' --once    one question, one answer
+  wireroom connect URL --count 10 --json < /dev/null    the next ten messages, as JSON
   wireroom connect URL -H 'Authorization: Bearer 0123' --subprotocol chat --ping 5
 
-In a terminal a line that begins with / is a command (elsewhere with --commands): /ping, /close [CODE] [REASON],
-/binary HEX, /help; a line that begins with // is sent with one of them. What a peer sends is printed with its control
-characters escaped on a terminal, and as it came elsewhere.";
+In a terminal a line that begins with / is a command (elsewhere with --commands): /ping, /close [CODE] [REASON], \
+/binary HEX, /help; a line that begins with // is sent with one of them. On a terminal control characters that the server \
+sends are escaped; elsewhere a text is as it came.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = [EXAMPLES, "\n\n", crate::failure::EXIT_STATUS].concat())]
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// Close after the first message: --count 1.
     #[arg(short = '1', long, conflicts_with = "count")]
     once: bool,
-    /// After the end of the input, close when nothing has come for so many seconds [default: 1; with --count: never].
+    /// After the end of the input, close when nothing has come for so many seconds [default: 1; with --count: no limit].
     #[arg(short, long, value_name = "SECONDS", value_parser = wait)]
     wait: Option<Duration>,
     /// Send a Ping every so many seconds, and show how long its Pong took.
@@ -111,5 +111,7 @@ pub(crate) fn run(options: Options, color: When) -> Result<(), Failure> {
     if options.wanted() == Some(0) {
         return Err(Failure::usage("--count: at least 1"));
     }
-    session::run(&options, color)
+    let came_to = session::run(&options, color);
+    editor::restore_terminal();
+    came_to
 }

@@ -11,7 +11,7 @@ use wireroom::{Closed, Connection, Initiator, Message};
 use super::{Options, editor::Above};
 use crate::{
     failure::{Failure, describe_close},
-    show::{Paint, When, escape_bytes, escape_line, escape_text, hex, hexdump},
+    show::{Paint, When, escape_bytes, escape_line, escape_text, hex, hexdump, json_line},
 };
 
 /// Bytes of a binary message that a terminal shows.
@@ -167,7 +167,7 @@ impl Output {
             fields.insert("event".to_owned(), event.into());
             fields.insert("time".to_owned(), json!((self.began.elapsed().as_secs_f64() * 1e6).round() / 1e6));
         }
-        self.write(format!("{fields}\n").as_bytes());
+        self.write(json_line(&fields).as_bytes());
     }
 
     fn line(&mut self, text: String) {

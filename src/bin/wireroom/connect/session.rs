@@ -27,6 +27,7 @@ const PINGS: usize = 64;
 const LINGER: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
+    editor::check_history(options)?;
     let config = options.dial.config().build().map_err(Failure::usage)?;
     let mut dial = Dial::new(&options.dial, config)?;
     let mut event_loop = EventLoop::new()?;
@@ -58,7 +59,6 @@ pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
         // 3. Send what was typed meanwhile, and what is due.
         match asked.signal() {
             Some(_) if session.inputs.is_none() || session.interrupted_by_key => {
-                editor::restore_terminal();
                 return Err(Failure::new(Status::Interrupted, "interrupted"));
             }
             Some(signal) => session.interrupted(event_loop.connections(), id, signal),
@@ -79,6 +79,7 @@ struct Session<'o> {
     inputs: Option<Inputs>,
     /// Asks for the next line, where lines are edited.
     asker: Option<Asker>,
+    takes_commands: bool,
     /// It has opened in this turn.
     begins: bool,
     /// The queue is full enough: the input waits.
@@ -108,6 +109,7 @@ impl<'o> Session<'o> {
             output: Output::new(options, color, None),
             inputs: None,
             asker: None,
+            takes_commands: options.takes_commands(),
             interrupted_by_key: false,
             begins: false,
             held_back: false,
@@ -176,7 +178,7 @@ impl<'o> Session<'o> {
         self.inputs = Some(inputs);
         self.active = Instant::now();
         self.next_ping = options.ping.map(|every| self.active + every);
-        self.output.opened(&options.dial.url, event_loop.connections().get(id));
+        self.output.opened(&options.dial.shown(), event_loop.connections().get(id));
         if self.closed.is_none() {
             event_loop.connections().resume(id);
         }
@@ -189,7 +191,7 @@ impl<'o> Session<'o> {
             let Some(input) = self.inputs.as_mut().and_then(Inputs::next) else { break };
             match input {
                 Input::Line(line) => self.line(connections, id, line),
-                Input::End if self.options.is_interactive() => self.close(connections, id, CloseCode::NORMAL, ""),
+                Input::End if self.asker.is_some() => self.close(connections, id, CloseCode::NORMAL, ""),
                 Input::End => {
                     self.input_ended = true;
                     self.active = Instant::now();
@@ -230,7 +232,7 @@ impl<'o> Session<'o> {
 
     fn line(&mut self, connections: &mut Connections, id: ConnId, line: Vec<u8>) {
         let options = self.options;
-        let is_command = line.starts_with(b"/") && options.takes_commands();
+        let is_command = line.starts_with(b"/") && self.takes_commands;
         if options.binary && !is_command {
             return self.took(connections.send(id, &line));
         }
@@ -297,7 +299,7 @@ impl<'o> Session<'o> {
 
     /// Behind each turn: what was printed is there. Where nobody reads it any more, nobody needs the connection.
     fn flush(&mut self, connections: &mut Connections, id: ConnId) {
-        if !self.options.is_interactive() {
+        if self.asker.is_none() {
             self.output.flush();
         }
         if self.output.broken && !self.closing {
@@ -327,7 +329,7 @@ impl<'o> Session<'o> {
         let dial = &self.options.dial;
         let came_to = match self.why.take() {
             Some(why) => Err(why),
-            None => failure::of_end(&closed, self.inputs.is_some(), &dial.url, dial.timeout.as_secs_f64()),
+            None => failure::of_end(&closed, self.inputs.is_some(), &dial.shown(), dial.timeout.as_secs_f64()),
         };
         let came_to = match self.options.wanted() {
             // Nobody wanted more.
@@ -340,7 +342,6 @@ impl<'o> Session<'o> {
         };
         self.output.closed(&closed, &came_to);
         self.output.flush();
-        editor::restore_terminal();
         came_to
     }
 }

@@ -5,10 +5,11 @@ use wireroom::handshake::ExtensionList;
 /// The longest head in bytes that is shown. What is longer is passed on, and not shown.
 pub(super) const LONGEST: usize = 64 << 10;
 
-/// Where the head at the start of `bytes` ends, its empty line included.
-pub(super) fn end(bytes: &[u8]) -> Option<usize> {
-    let at = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-    at.map(|at| at + 4)
+/// Where the head at the start of `bytes` ends, its empty line included. It does not end in the first `seen` of them.
+pub(super) fn end(bytes: &[u8], seen: usize) -> Option<usize> {
+    let from = seen.saturating_sub(3);
+    let at = bytes[from..].windows(4).position(|four| four == b"\r\n\r\n");
+    at.map(|at| from + at + 4)
 }
 
 /// The lines of a head, without the empty one at its end.
@@ -80,8 +81,10 @@ mod tests {
 
     #[test]
     fn a_head_is_read_and_its_host_changed() {
-        assert_eq!(end(REQUEST), Some(REQUEST.len()));
-        assert_eq!(end(&REQUEST[..REQUEST.len() - 1]), None);
+        for seen in 0..REQUEST.len() {
+            assert_eq!(end(REQUEST, seen), Some(REQUEST.len()));
+        }
+        assert_eq!(end(&REQUEST[..REQUEST.len() - 1], 0), None);
         assert!(asks_to_upgrade(REQUEST));
         let changed = with_host(REQUEST, "b:2");
         assert_eq!(changed, b"GET / HTTP/1.1\r\nHost: b:2\r\nUpgrade: h2c, WebSocket\r\n\r\n");

@@ -13,7 +13,7 @@ use clap::Args;
 use wireroom::handshake::ClientRequest;
 
 use crate::{
-    dial::{resolve, seconds},
+    dial::{resolve, seconds, shown},
     failure::Failure,
     listen::Address,
     show::When,
@@ -21,13 +21,14 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  wireroom tap 9002 ws://127.0.0.1:9001               then connect the client to ws://127.0.0.1:9002
+  wireroom tap 9002 ws://127.0.0.1:9001    then connect the client to ws://127.0.0.1:9002
   wireroom tap 9002 ws://127.0.0.1:9001 --json | jq 'select(.invalid)'
-  wireroom tap 9002 ws://chat.example --rewrite-host  for servers that answer only to their own name
+  wireroom tap 9002 ws://chat.example --rewrite-host
 
-Bytes are passed on as they come, each way, those of the opening handshake too; the path is the client's. A slow side holds
-the other one back. An end of one side's stream, and a reset, are carried over. `>` is from the client, `<` from the server.
-What breaks a rule is shown as INVALID with the section of RFC 6455, and passed on all the same.";
+Bytes are passed on as they come, each way, those of the opening handshake too; the path is the client's. Servers that \
+answer only to their own name need --rewrite-host. A slow side holds the other one back, and who reads this output \
+slowly holds back all. An end of one side's stream, and a reset, are carried over. > is from the client, < from the \
+server. What breaks a rule is shown as INVALID with the section of RFC 6455, and passed on all the same.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -56,10 +57,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, color: When) -> Result<(), Failure> {
-    let target =
-        ClientRequest::new(&options.url).map_err(|error| Failure::usage(format_args!("{}: {error}", options.url)))?;
+    let target = ClientRequest::new(&options.url)
+        .map_err(|error| Failure::usage(format_args!("{}: {error}", shown(&options.url))))?;
     if target.is_secure() {
-        return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.url)));
+        return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", shown(&options.url))));
     }
     let addresses = resolve(target.host(), target.port(), options.timeout)?;
     relay::run(options, target.authority(), &addresses, color)

@@ -145,7 +145,7 @@ impl Observer {
         let State::Head(head) = &mut self.state else { return bytes };
         let before = head.len();
         head.extend_from_slice(&bytes[..bytes.len().min(head::LONGEST - before)]);
-        let Some(end) = head::end(head) else {
+        let Some(end) = head::end(head, before) else {
             if head.len() == head::LONGEST {
                 self.other("a head above 64 KiB: what follows is not shown", tell);
                 return &[];

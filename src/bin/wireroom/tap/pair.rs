@@ -266,8 +266,9 @@ impl Flow {
 
     /// The request with another host, when its head is whole; nothing before.
     fn rewritten(&mut self, bytes: &[u8], host: &str) -> Vec<u8> {
+        let seen = self.held.len();
         self.held.extend_from_slice(bytes);
-        match head::end(&self.held) {
+        match head::end(&self.held, seen) {
             Some(end) => {
                 let held = std::mem::take(&mut self.held);
                 let mut changed = head::with_host(&held[..end], host);
@@ -277,5 +278,31 @@ impl Flow {
             None if self.held.len() >= head::LONGEST => std::mem::take(&mut self.held),
             None => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_address_of_the_server_is_tried_when_one_refuses() {
+        let mut poll = mio::Poll::new().unwrap();
+        let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (clients, server, closed) = (listen(), listen(), listen().local_addr().unwrap());
+        let client = Wire::connect(clients.local_addr().unwrap()).unwrap();
+        let addresses = [closed, server.local_addr().unwrap()];
+        let how = (0, None, Duration::from_secs(5));
+        let mut pair = Pair::new(client, &addresses, poll.registry(), [Token(0), Token(1)], how).unwrap();
+        let mut events = mio::Events::with_capacity(8);
+        while pair.opens_by().is_some() {
+            poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
+            assert!(!events.is_empty(), "neither address");
+            for event in &events {
+                pair.ready(if event.token() == Token(0) { From::Client } else { From::Server }, event);
+            }
+            assert_eq!(pair.carry(poll.registry(), &mut [0; 64], &mut |_, _| {}), None);
+        }
+        server.accept().unwrap();
     }
 }

@@ -13,7 +13,7 @@ use super::{
     head,
     observer::{Frame, From, Seen},
 };
-use crate::show::{Paint, escape_bytes, escape_line, hex, print};
+use crate::show::{Paint, escape_bytes, escape_line, hex, json_line, print};
 
 /// Prints lines; an error is that nobody reads any more.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Printer {
         if let Value::Object(fields) = fields {
             object.extend(fields);
         }
-        self.print(&format!("{}\n", Value::Object(object)));
+        self.print(&json_line(&Value::Object(object)));
     }
 
     fn print(&mut self, text: &str) {

@@ -19,7 +19,7 @@ use super::{
     wire::{Door, Wire},
 };
 use crate::{
-    dial::plain,
+    dial::{plain, shown},
     failure::Failure,
     listen::{Address, cannot_listen},
     show::{Paint, When, print},
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
         move || address.remove_file()
     })?;
     // In JSON the lines are what is seen, and nothing else.
-    let greeting = format!("listening on {address}, for {}\n", options.url);
+    let greeting = format!("listening on {address}, for {}\n", shown(&options.url));
     let said = if options.json { io::stderr().write_all(greeting.as_bytes()) } else { print(&greeting) };
     let printer =
         Printer { json: options.json, paint: Paint::for_stdout(color), began: Instant::now(), broken: said.err() };
