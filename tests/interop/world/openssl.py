@@ -94,10 +94,11 @@ async def openssl_as_client(checks, programs):
         async def old(flag):
             # Debian's policy would not let openssl offer them.
             _, said = await s_client(port, flag, "-cipher", "DEFAULT@SECLEVEL=0")
-            holds("alert protocol version" in said, said[-600:])
+            # A client of that age names no kinds of signature, which is looked at first.
+            holds("alert protocol version" in said or "alert handshake failure" in said, said[-600:])
 
         for flag in ("-tls1", "-tls1_1"):
-            await check(f"{flag}: the alert protocol_version", old, flag)
+            await check(f"{flag}: refused by an alert", old, flag)
 
         async def reconnect():
             status, said = await s_client(port, "-tls1_2", "-reconnect")
@@ -142,7 +143,7 @@ async def openssl_as_client(checks, programs):
             for shown in ([], ["-cert", pem("stranger"), "-key", key("stranger")]):
                 _, said = await s_client(port, flag, *shown, say=UPGRADE, until=b"alert")
                 holds("101 Switching" not in said, "it was let in")
-                wanted = "unknown ca" if shown else ("certificate required" if flag == "-tls1_3" else "handshake failure")
+                wanted = "unknown ca" if shown else "certificate required"
                 holds(f"alert {wanted}" in said, f"no alert {wanted!r} in {said[-800:]}")
 
     for flag in ("-tls1_2", "-tls1_3"):
@@ -182,7 +183,7 @@ async def openssl_as_server(checks, programs):
         await check(f"{flag}, one that says nothing: the time is up", fails, [flag], "time")
     await check("a server of files (-WWW), which has none: not HTTP/1.1 101", fails, ["-WWW"], "http", "status", "200", "closed")
     await check("one that says each line backwards (-rev): no HTTP", fails, ["-rev"], "http", "status line", "bad", "response")
-    await check("one that speaks ALPN h2 alone", fails, ["-alpn", "h2"], "no_application_protocol")
+    await check("one that speaks ALPN h2 alone", fails, ["-alpn", "h2"], "no application protocol in common")
     await check("one that speaks no more than TLS 1.1", fails, ["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"],
                 "protocol_version", "no version")
     await check("one that requires a certificate", fails, ["-Verify", "1", "-verify_return_error", "-CAfile", pem("client_ca"), "-tls1_3"],

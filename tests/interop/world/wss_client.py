@@ -147,7 +147,7 @@ async def wss_against_client(checks, programs, peer):
     async def plain():
         async with peer.serve() as server:
             ended = await programs.run("client", f"wss://localhost:{server.port}/", *TRUSTING)
-            ended.complained("does not speak tls").in_one_sentence()
+            ended.complained("does not speak tls", "during the tls handshake").in_one_sentence()
         async with peer.serve(tls=SERVER) as server:
             (await programs.run("client", f"ws://localhost:{server.port}/")).complained().in_one_sentence()
 
