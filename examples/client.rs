@@ -1,14 +1,17 @@
 //! A client, and a test client: it sends a text on open and prints what arrives. The text `bye` starts a close with
 //! 1000. It exits with 0 only after a clean Close with 1000, 1001 or no code, and else says why on standard error.
 //!
-//! `cargo run --release --example client -- ws://127.0.0.1:9001/ --message hello`
+//! `cargo run --release --example client -- ws://127.0.0.1:9001/ --message hello`, and
+//! `cargo run --release --example client --features tls -- wss://chat.example/ --proxy socks5://127.0.0.1:1080`
 
 mod deflate;
+mod reach;
 
-use std::{error::Error, net::ToSocketAddrs, time::Duration};
+use std::{error::Error, time::Duration};
 
 use deflate::DeflateFlags;
 use lexopt::prelude::*;
+use reach::ReachFlags;
 use wireroom::{Cause, CloseCode, Config, Event, EventLoop, Message, handshake::ClientRequest};
 
 const USAGE: &str = "\
@@ -24,7 +27,7 @@ fn main() {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let (mut url, mut message, mut subprotocols) = (None, None, Vec::new());
-    let (mut config, mut deflate) = (Config::builder(), DeflateFlags::default());
+    let (mut config, mut deflate, mut reach) = (Config::builder(), DeflateFlags::default(), ReachFlags::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -37,29 +40,30 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("keepalive-interval") => config = config.keepalive_interval(Some(seconds(&mut arguments)?)),
             Long("keepalive-timeout") => config = config.keepalive_timeout(seconds(&mut arguments)?),
             Short('h') | Long("help") => {
-                println!("{USAGE}\n{}", deflate::USAGE);
+                println!("{USAGE}\n{}\n{}", reach::USAGE, deflate::USAGE);
                 return Ok(());
             }
             Long(name) => {
                 let name = name.to_owned();
-                deflate
-                    .take(&name, &mut arguments)
-                    .map_err(|error| format!("{error}\n\n{USAGE}\n{}", deflate::USAGE))?;
+                if !reach.take(&name, &mut arguments)? {
+                    deflate
+                        .take(&name, &mut arguments)
+                        .map_err(|error| format!("{error}\n\n{USAGE}\n{}\n{}", reach::USAGE, deflate::USAGE))?;
+                }
             }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
     }
     let url = url.ok_or(USAGE)?;
 
-    // 1. Resolve and connect. Name resolution may block: do it where that does no harm.
+    // 1. Connect: the loop looks the name up, tries its addresses, goes by a proxy, and speaks TLS for wss://.
     let mut request = ClientRequest::new(&url)?;
     if !subprotocols.is_empty() {
         request = request.subprotocols(&subprotocols)?;
     }
-    let resolved = (request.host(), request.port()).to_socket_addrs()?.next();
-    let address = resolved.ok_or_else(|| format!("{} has no address", request.host()))?;
+    let options = reach.options(request.is_secure())?;
     let mut event_loop = EventLoop::new()?;
-    event_loop.connect(address, request, deflate.apply(config)?.build()?)?;
+    event_loop.connect_to(request, options, deflate.apply(config)?.build()?)?;
 
     // 2. Turn until the one connection is gone: behind its end it lingers, so that the server gets our Close.
     let mut end = None;

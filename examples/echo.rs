@@ -4,13 +4,15 @@
 //! spans them.
 //!
 //! `cargo run --release --example echo -- --listen 127.0.0.1:9001`, and for compression
-//! `cargo run --release --example echo --features deflate -- --deflate`
+//! `cargo run --release --example echo --features deflate -- --deflate`, and for wss
+//! `cargo run --release --example echo --features tls -- --tls-cert chain.pem --tls-key key.pem`
 
 #![allow(clippy::disallowed_methods)] // an example has a clock
 
 mod deflate;
 #[path = "echo/threads.rs"]
 mod threads;
+mod tls;
 
 use std::{
     cell::RefCell,
@@ -22,6 +24,7 @@ use std::{
 
 use deflate::DeflateFlags;
 use lexopt::prelude::*;
+use tls::TlsFlags;
 use wireroom::{
     CloseCode, Config, ConnId, ConnMap, Connections, Event, EventLoop, Part, PreparedMessage, SendError, SlowConsumer,
     handshake::Verdict, http::Request,
@@ -49,7 +52,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut listen: SocketAddr = ([127, 0, 0, 1], 9001).into();
     let mut config = Config::builder();
     let (mut origins, mut subprotocols, mut deflate) = (Vec::new(), Vec::new(), DeflateFlags::default());
-    let (mut latest, mut stats_every, mut threads) = (false, None, 1);
+    let (mut latest, mut stats_every, mut threads, mut tls) = (false, None, 1, TlsFlags::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -75,14 +78,16 @@ fn run() -> Result<(), Box<dyn Error>> {
             Long("threads") => threads = arguments.value()?.parse()?,
             Long("subprotocol") => subprotocols.push(arguments.value()?.string()?),
             Short('h') | Long("help") => {
-                println!("{USAGE}\n{}", deflate::USAGE);
+                println!("{USAGE}\n{}\n{}", deflate::USAGE, tls::USAGE);
                 return Ok(());
             }
             Long(name) => {
                 let name = name.to_owned();
-                deflate
-                    .take(&name, &mut arguments)
-                    .map_err(|error| format!("{error}\n\n{USAGE}\n{}", deflate::USAGE))?;
+                if !tls.take(&name, &mut arguments)? {
+                    deflate
+                        .take(&name, &mut arguments)
+                        .map_err(|error| format!("{error}\n\n{USAGE}\n{}\n{}", deflate::USAGE, tls::USAGE))?;
+                }
             }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
@@ -90,14 +95,15 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let (config, policy) = (deflate.apply(config)?.build()?, Policy { origins, subprotocols });
     if threads != 1 {
-        return threads::run(threads, listen, config, &policy, latest, stats_every);
+        return threads::run(threads, (listen, tls.options()?), config, &policy, latest, stats_every);
     }
 
     // 1. Listen. `verify` sees each request before anything is promised; here it also notes who asked for /broadcast.
     let mut event_loop = EventLoop::new()?;
     let (wants_broadcast, verify) = policy.verify();
-    let address =
-        event_loop.listen(listen, config, verify).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let address = event_loop
+        .listen_with(listen, tls.options()?, config, verify)
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("listening on {address}");
 
     // 2. Turn for ever. What is queued in a turn leaves at its end, in one write per connection.

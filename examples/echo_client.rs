@@ -4,11 +4,13 @@
 //! `cargo run --release --example echo_client --features deflate -- ws://127.0.0.1:9001/ --deflate`
 
 mod deflate;
+mod reach;
 
-use std::{error::Error, net::ToSocketAddrs};
+use std::error::Error;
 
 use deflate::DeflateFlags;
 use lexopt::prelude::*;
+use reach::ReachFlags;
 use wireroom::{Cause, CloseCode, Config, Event, EventLoop, handshake::ClientRequest};
 
 const USAGE: &str = "usage: echo_client URL [--max-message-size BYTES]";
@@ -21,29 +23,32 @@ fn main() {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let (mut url, mut config, mut deflate) = (None, Config::builder(), DeflateFlags::default());
+    let (mut url, mut config) = (None, Config::builder());
+    let (mut deflate, mut reach) = (DeflateFlags::default(), ReachFlags::default());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Value(value) if url.is_none() => url = Some(value.string()?),
             Long("max-message-size") => config = config.max_message_size(arguments.value()?.parse()?),
             Short('h') | Long("help") => {
-                println!("{USAGE}\n{}", deflate::USAGE);
+                println!("{USAGE}\n{}\n{}", reach::USAGE, deflate::USAGE);
                 return Ok(());
             }
             Long(name) => {
                 let name = name.to_owned();
-                deflate
-                    .take(&name, &mut arguments)
-                    .map_err(|error| format!("{error}\n\n{USAGE}\n{}", deflate::USAGE))?;
+                if !reach.take(&name, &mut arguments)? {
+                    deflate
+                        .take(&name, &mut arguments)
+                        .map_err(|error| format!("{error}\n\n{USAGE}\n{}\n{}", reach::USAGE, deflate::USAGE))?;
+                }
             }
             other => return Err(format!("{}\n\n{USAGE}", other.unexpected()).into()),
         }
     }
     let request = ClientRequest::new(&url.ok_or(USAGE)?)?;
-    let address = (request.host(), request.port()).to_socket_addrs()?.next().ok_or("the host has no address")?;
+    let options = reach.options(request.is_secure())?;
     let mut event_loop = EventLoop::new()?;
-    event_loop.connect(address, request, deflate.apply(config)?.build()?)?;
+    event_loop.connect_to(request, options, deflate.apply(config)?.build()?)?;
 
     let mut end = None;
     while end.is_none() {

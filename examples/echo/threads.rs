@@ -7,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wireroom::{Config, Event, Hubs, Loops, PreparedMessage};
+use wireroom::{Config, Event, Hubs, ListenOptions, Loops, PreparedMessage};
 
 use super::{Policy, echo_part};
 
 pub(super) fn run(
     threads: usize,
-    listen: SocketAddr,
+    (listen, options): (SocketAddr, ListenOptions),
     config: Config,
     policy: &Policy,
     latest: bool,
@@ -21,7 +21,8 @@ pub(super) fn run(
 ) -> Result<(), Box<dyn Error>> {
     // 1. Listen for all loops. The first that serves accepts, and hands connections to the one with the fewest.
     let loops = Loops::new(threads)?;
-    let listener = loops.listen(listen, config).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let listener =
+        loops.listen_with(listen, options, config).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let hubs = Hubs::new(&loops);
     println!("listening on {}", listener.local_addr().unwrap_or(listen));
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import sys
 import traceback
 
-LIMIT = 20  # seconds that one check may take, and any program to end
+LIMIT = 20  # seconds that one check may take if it does not say otherwise, and any program to start
 
 
 class Checks:
-    def __init__(self, words):
+    def __init__(self, words, limit=LIMIT):
         self.words = words
+        self.limit = limit
         self.passed = self.failed = 0
 
     def heading(self, text):
@@ -22,7 +24,7 @@ class Checks:
         if self.words and not any(word in name for word in self.words):
             return
         try:
-            figures = await asyncio.wait_for(proof(*args), LIMIT)
+            figures = await asyncio.wait_for(proof(*args), self.limit)
         except Exception as error:  # a failed check is reported, and the next one runs
             self.failed += 1
             where = traceback.extract_tb(error.__traceback__)
@@ -75,13 +77,23 @@ class Ended:
         return self
 
 
+    def in_one_sentence(self, *secrets):
+        """What was said is one line, says who speaks, and none of this."""
+        equal(len(self.stderr.splitlines()), 1, f"lines on standard error, {short(self.stderr)}")
+        holds(self.stderr.startswith(("client: ", "echo_client: ")), self.stderr)
+        holds(not any(secret in self.stderr for secret in secrets), "a secret was printed")
+        return self
+
+
 class Program:
     """A running program, its output collected as it comes."""
 
-    async def start(self, *command):
+    async def start(self, *command, env=None, stdin=asyncio.subprocess.DEVNULL):
+        """`env`: what is set beside our own environment, in which no proxy is named."""
+        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         self.process = await asyncio.create_subprocess_exec(
-            *map(str, command), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, limit=2**24)
+            *map(str, command), stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            limit=2**24, env=kept | (env or {}))
         self.stderr = asyncio.create_task(self.process.stderr.read())
         return self
 
@@ -130,16 +142,16 @@ class Programs:
                 raise AssertionError("echo panicked")
 
     @contextlib.asynccontextmanager
-    async def client(self, url, *flags, name="client"):
-        program = await Program().start(f"{self.directory}/{name}", url, *flags)
+    async def client(self, url, *flags, name="client", env=None):
+        program = await Program().start(f"{self.directory}/{name}", url, *flags, env=env)
         try:
             yield program
         finally:
             await program.stop()
 
-    async def run(self, name, *arguments):
+    async def run(self, name, *arguments, env=None):
         """A program that is to end by itself."""
-        program = await Program().start(f"{self.directory}/{name}", *arguments)
+        program = await Program().start(f"{self.directory}/{name}", *arguments, env=env)
         try:
             return await program.finish()
         finally:

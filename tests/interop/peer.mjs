@@ -1,4 +1,7 @@
 // Node's ws as a peer, driven by lines of JSON on standard input; ends with it. peers.py has the other end.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import WebSocket, { WebSocketServer } from "ws";
@@ -17,6 +20,13 @@ const perMessageDeflate = (asked) => ({
   threshold: 0,
 });
 
+/** Files in PEM and a version, as options of node:tls. */
+const tlsOptions = ({ ca, cert, key, version }) => ({
+  ...(ca && { ca: readFileSync(ca) }),
+  ...(cert && { cert: readFileSync(cert), key: readFileSync(key) }),
+  ...(version && { minVersion: `TLSv${version}`, maxVersion: `TLSv${version}` }),
+});
+
 /** Takes up an open WebSocket: tells what happens on it from now on. */
 function take(socket, headers, deflate) {
   const link = links.push(socket) - 1;
@@ -24,14 +34,19 @@ function take(socket, headers, deflate) {
   socket.on("pong", (data) => tell({ link, event: "pong", data: base64(data) }));
   socket.on("close", (code, reason) => tell({ link, event: "close", code, reason: reason.toString() }));
   socket.on("error", () => {});
-  return { link, compress: deflate !== null, opened: { subprotocol: socket.protocol, extensions: socket.extensions, headers } };
+  const tlsVersion = socket._socket.getProtocol?.() ?? null;
+  return { link, compress: deflate !== null, opened: { subprotocol: socket.protocol, extensions: socket.extensions, headers, tlsVersion } };
 }
 
 const operations = {
   version: (_, answer) => answer({ version: createRequire(import.meta.url)("ws/package.json").version }),
 
-  open({ url, subprotocols, origin, deflate }, answer) {
-    const options = { ...(origin && { origin }), ...(deflate && { perMessageDeflate: perMessageDeflate(deflate) }) };
+  open({ url, subprotocols, origin, deflate, tls }, answer) {
+    const options = {
+      ...(origin && { origin }),
+      ...(deflate && { perMessageDeflate: perMessageDeflate(deflate) }),
+      ...(tls && tlsOptions(tls)),
+    };
     const socket = new WebSocket(url, subprotocols, options);
     const failed = (error) => answer({ error: error.message });
     socket.once("error", failed);
@@ -48,17 +63,18 @@ const operations = {
     });
   },
 
-  async serve({ subprotocol, refuse, deflate }, answer) {
+  async serve({ subprotocol, refuse, deflate, tls }, answer) {
+    const requireCertificate = { requestCert: true, rejectUnauthorized: true };
+    const http = tls ? createTlsServer({ ...tlsOptions(tls), ...(tls.ca && requireCertificate) }) : createServer();
     const listener = new WebSocketServer({
-      host: "127.0.0.1",
-      port: 0,
+      server: http,
       perMessageDeflate: deflate && perMessageDeflate(deflate),
       handleProtocols: (offered) => (subprotocol && offered.has(subprotocol) ? subprotocol : false),
       verifyClient: (_, done) => (refuse ? done(false, refuse, "Not here.") : done(true)),
     });
-    const server = servers.push(listener) - 1;
+    const server = servers.push({ http, listener }) - 1;
     listener.on("connection", (socket, request) => tell({ event: "accepted", server, ...take(socket, request.headers, deflate) }));
-    listener.once("listening", () => answer({ server, port: listener.address().port }));
+    http.listen(0, "127.0.0.1", () => answer({ server, port: http.address().port }));
   },
 
   send({ link, data, binary, fin, compress }, answer) {
@@ -82,8 +98,11 @@ const operations = {
   },
 
   unserve({ server }, answer) {
-    for (const socket of servers[server].clients) socket.terminate();
-    servers[server].close(() => answer({}));
+    const { http, listener } = servers[server];
+    for (const socket of listener.clients) socket.terminate();
+    listener.close();
+    http.close(() => answer({}));
+    http.closeAllConnections();
   },
 };
 

@@ -4,6 +4,8 @@ A link is one open WebSocket: `text`, `binary`, `pieces` and `ping` send, `recv`
 closing handshake, `closed` waits for its end. The last two give the code and the reason that the other side sent, 1005 for
 an empty Close and 1006 for none.
 
+`tls`, where it is given, is what a peer shows and whom it trusts; then its URLs are wss://localhost.
+
 `deflate`, where it is given, holds the parameters of permessage-deflate that the peer asks for by their names in RFC 7692;
 then it compresses every message. Without it a peer offers or declines what it does by default, and compresses nothing.
 """
@@ -11,7 +13,9 @@ then it compresses every message. Without it a peer offers or declines what it d
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import json
+import ssl
 
 import websockets
 from websockets.asyncio.client import connect
@@ -28,9 +32,39 @@ class Refused(Exception):
         self.status = status
 
 
+@dataclasses.dataclass
+class Tls:
+    """Files in PEM, and the one version to speak: "1.2", "1.3", or none of both. A server with a `ca` requires certificates."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    version: str | None = None
+
+    def context(self, purpose):
+        context = ssl.create_default_context(purpose, cafile=self.ca)
+        if self.cert:
+            context.load_cert_chain(self.cert, self.key)
+        if self.version:
+            only = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[self.version]
+            context.minimum_version = context.maximum_version = only
+        return context
+
+    def client(self):
+        return self.context(ssl.Purpose.SERVER_AUTH)
+
+    def server(self):
+        context = self.context(ssl.Purpose.CLIENT_AUTH)
+        if self.ca:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
 class PythonLink:
     def __init__(self, socket):
         self.socket = socket
+        over_tls = socket.transport.get_extra_info("ssl_object")
+        self.tls_version = over_tls and over_tls.version()
         self.subprotocol = socket.subprotocol
         self.extensions = ", ".join(extension.name for extension in socket.protocol.extensions)
         self.headers = dict(socket.request.headers.raw_items())
@@ -67,6 +101,10 @@ class PythonLink:
         self.socket.transport.abort()
 
 
+def url_of(port, tls):
+    return f"wss://localhost:{port}/" if tls else f"ws://127.0.0.1:{port}/"
+
+
 class PythonServer:
     def __init__(self):
         self.links = asyncio.Queue()
@@ -84,31 +122,32 @@ class PythonPeer:
     rejects_missing_subprotocol = False
 
     @contextlib.asynccontextmanager
-    async def open(self, url, subprotocols=None, origin=None, deflate=None):
+    async def open(self, url, subprotocols=None, origin=None, deflate=None, tls=None):
         compression = {} if deflate is None else dict(
             compression=None, extensions=[ClientPerMessageDeflateFactory(**deflate)])
         try:
             socket = await connect(url, subprotocols=subprotocols, origin=origin, max_size=None, ping_interval=None,
-                                   close_timeout=5, proxy=None, **compression)
+                                   close_timeout=5, proxy=None, ssl=tls and tls.client(), **compression)
         except InvalidStatus as error:
             raise Refused(error.response.status_code, error) from error
-        except InvalidHandshake as error:
-            raise Refused(None, error) from error
+        except (InvalidHandshake, OSError) as error:
+            raise Refused(None, f"{error}, for {error.__cause__ or error.__context__}") from error
         try:
             yield PythonLink(socket)
         finally:
             socket.transport.abort()
 
     @contextlib.asynccontextmanager
-    async def serve(self, subprotocol=None, refuse=None, deflate=None):
+    async def serve(self, subprotocol=None, refuse=None, deflate=None, tls=None):
         server = PythonServer()
         compression = {} if deflate is None else dict(
             compression=None, extensions=[ServerPerMessageDeflateFactory(**deflate)])
         refusal = (lambda connection, _: connection.respond(refuse, "Not here.\n")) if refuse else None
         async with serve(server.handle, "127.0.0.1", 0, process_request=refusal, max_size=None, ping_interval=None,
-                         subprotocols=[subprotocol] if subprotocol else None, close_timeout=5, **compression) as listener:
+                         subprotocols=[subprotocol] if subprotocol else None, close_timeout=5,
+                         ssl=tls and tls.server(), **compression) as listener:
             server.port = listener.sockets[0].getsockname()[1]
-            server.url = f"ws://127.0.0.1:{server.port}/"
+            server.url = url_of(server.port, tls)
             yield server
 
 
@@ -120,6 +159,7 @@ class NodeLink:
         self.subprotocol = opened["subprotocol"] or None
         self.extensions = opened["extensions"]
         self.headers = opened["headers"]
+        self.tls_version = opened["tlsVersion"]
         self.messages = asyncio.Queue()
         self.pongs = asyncio.Queue()
         self.end = asyncio.get_running_loop().create_future()
@@ -180,7 +220,7 @@ class NodePeer:
 
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
-            "node", self.script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**26)
+            "node", self.script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**27)
         self.reader = asyncio.create_task(self.read())
         self.name = f"Node ws {(await self.ask('version'))['version']}"
         return self
@@ -229,8 +269,9 @@ class NodePeer:
             link.end.set_result((told["code"], told["reason"]))
 
     @contextlib.asynccontextmanager
-    async def open(self, url, subprotocols=None, origin=None, deflate=None):
-        opened = await self.ask("open", url=url, subprotocols=subprotocols or [], origin=origin, deflate=deflate)
+    async def open(self, url, subprotocols=None, origin=None, deflate=None, tls=None):
+        opened = await self.ask("open", url=url, subprotocols=subprotocols or [], origin=origin, deflate=deflate,
+                                tls=tls and dataclasses.asdict(tls))
         link = self.links[opened["link"]]
         try:
             yield link
@@ -238,12 +279,13 @@ class NodePeer:
             await link.drop()
 
     @contextlib.asynccontextmanager
-    async def serve(self, subprotocol=None, refuse=None, deflate=None):
+    async def serve(self, subprotocol=None, refuse=None, deflate=None, tls=None):
         server = NodeServer(self)
-        told = await self.ask("serve", subprotocol=subprotocol, refuse=refuse, deflate=deflate)
+        told = await self.ask("serve", subprotocol=subprotocol, refuse=refuse, deflate=deflate,
+                              tls=tls and dataclasses.asdict(tls))
         self.servers[told["server"]] = server
         server.port = told["port"]
-        server.url = f"ws://127.0.0.1:{server.port}/"
+        server.url = url_of(server.port, tls)
         try:
             yield server
         finally:
