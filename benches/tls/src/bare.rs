@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use mio::{Events, Interest, Poll, Token, net::{TcpListener, TcpStream}};
+use mio::{
+    Events, Interest, Poll, Token,
+    net::{TcpListener, TcpStream},
+};
 use wireroom::rustls::{
     self, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -58,7 +61,8 @@ pub(crate) fn serve() -> Result<(), Box<dyn Error>> {
             }
             if connection.tls.wants_write() != connection.both {
                 connection.both = !connection.both;
-                let interest = if connection.both { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+                let interest =
+                    if connection.both { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
                 poll.registry().reregister(&mut connection.stream, event.token(), interest)?;
             }
         }

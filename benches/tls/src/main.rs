@@ -118,7 +118,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         load.round()?;
         std::thread::sleep(Duration::from_millis(500));
         let used = (server.resident()? - before) / connections as u64;
-        println!("{kind:>15}: {fresh} bytes for each of {connections} at rest; {used} behind an echo of {size} on each");
+        println!(
+            "{kind:>15}: {fresh} bytes for each of {connections} at rest; {used} behind an echo of {size} on each"
+        );
     }
     Ok(())
 }
