@@ -232,9 +232,6 @@ impl Reconnecting {
                 self.backoff.opened(Instant::now());
                 self.state = State::Open { id };
                 self.outbox.pass_on(connections, id);
-                if self.closes {
-                    connections.close(id, CloseCode::NORMAL, "");
-                }
                 Some(Change::Opened)
             }
             Event::Drain => {

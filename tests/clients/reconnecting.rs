@@ -298,8 +298,10 @@ fn closed_in_each_state_it_stops() {
     // Connecting.
     let mut rig = Rig::new([client(address, at_once())]);
     let mut server = rig.accept_unanswered(&listener);
+    let start = Instant::now();
     close(&mut rig);
     assert_eq!(rig.stopped(), (Stop::Closed, 0..0));
+    assert!(start.elapsed() < Duration::from_secs(3), "at once, not with the handshake timeout");
     rig.until("the end of the stream", |_| {
         server.receive();
         server.ended
