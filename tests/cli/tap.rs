@@ -1,8 +1,9 @@
 //! `wireroom tap`: what passes is shown, and passes as it is.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -323,4 +324,21 @@ fn a_signal_ends_it() {
     let began = Instant::now();
     assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
     assert!(began.elapsed() < LIMIT);
+}
+
+#[test]
+fn a_reader_of_the_output_that_has_gone_ends_it() {
+    let echo = Echo::start();
+    let script = format!("{} tap 0 {} | head -n 1", env!("CARGO_BIN_EXE_wireroom"), echo.url);
+    let mut shell = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap();
+    let until = Instant::now() + LIMIT;
+    // The first client that comes is shown to nobody.
+    while shell.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < until, "it goes on");
+        let _ = TcpStream::connect(address);
+        thread::sleep(Duration::from_millis(50));
+    }
 }
