@@ -44,5 +44,8 @@ mod moving;
 #[path = "tls/openssl.rs"]
 mod openssl;
 
+#[path = "tls/redirects.rs"]
+mod redirects;
+
 #[path = "tls/sessions.rs"]
 mod sessions;
