@@ -7,11 +7,24 @@
 #[allow(dead_code)] // a part of it is for raw peers
 mod support;
 
+#[path = "clients/servers.rs"]
+#[allow(dead_code)] // as much as `dial` needs of it
+mod servers;
+
+#[path = "behind/headers.rs"]
+mod headers;
+
 #[path = "tls/kit.rs"]
 mod kit;
 
+#[path = "tls/behind.rs"]
+mod behind;
+
 #[path = "tls/certificates.rs"]
 mod certificates;
+
+#[path = "tls/dial.rs"]
+mod dial;
 
 #[path = "tls/echo.rs"]
 mod echo;
@@ -30,6 +43,9 @@ mod moving;
 
 #[path = "tls/openssl.rs"]
 mod openssl;
+
+#[path = "tls/redirects.rs"]
+mod redirects;
 
 #[path = "tls/sessions.rs"]
 mod sessions;

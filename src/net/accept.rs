@@ -227,9 +227,9 @@ impl Listener {
     /// A connection's first phase; with a refusal its only one.
     pub(super) fn first_phase(&self, peer: Option<SocketAddr>, refusal: Option<HandshakeError>, now: Instant) -> Phase {
         match self.begins(peer) {
-            Begins::WithHeader(max_header_size) if refusal.is_none() => {
+            Begins::WithHeader(max_header_size) if refusal.is_none() || self.options.speaks_tls() => {
                 let config = self.config.clone();
-                Phase::Preface(Box::new(Preface { config, sender: peer, max_header_size, since: now }))
+                Phase::Preface(Box::new(Preface { config, sender: peer, max_header_size, since: now, refusal }))
             }
             _ => serving(&self.config, peer, refusal, now),
         }

@@ -64,6 +64,13 @@ impl ListenOptions {
         self
     }
 
+    pub(super) fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// An accepted stream, as its connection is to speak. TLS begins at once, or behind the header of a proxy.
     pub(super) fn wrap(&self, stream: Stream, phase: &Phase) -> io::Result<Stream> {
         #[cfg(feature = "tls")]

@@ -120,6 +120,8 @@ pub(super) struct Preface {
     pub(super) max_header_size: usize,
     /// When it was accepted.
     pub(super) since: Instant,
+    /// There is no place for it, which only TLS can tell: the header comes before that.
+    pub(super) refusal: Option<HandshakeError>,
 }
 
 impl Preface {
@@ -186,7 +188,10 @@ impl Connections {
     fn transport_is_ready(&mut self, id: ConnId) {
         let told = self.proxied_addr(id);
         let Some(slot) = self.slots.get_mut(id) else { return };
-        let Phase::Preface(preface) = &slot.phase else { return };
+        let Phase::Preface(preface) = &mut slot.phase else { return };
+        if let Some(refusal) = preface.refusal.take() {
+            return self.serve(id, Some(refusal));
+        }
         let peer = told.unwrap_or(preface.sender);
         let gate = self.gates.get_mut(usize::from(slot.listener));
         let refusal = match gate.map(|gate| gate.locate(slot.place, peer)) {
