@@ -54,7 +54,9 @@
 //! # The guide
 //!
 //! Pages about the house as a whole: [how it is fast](guide::speed), [limits and defaults](guide::limits),
-//! [memory per connection](guide::memory), [tuning](guide::tuning), [deploying](guide::deploying).
+//! [memory per connection](guide::memory), [tuning](guide::tuning).
+//! Out in the world: [deploying](guide::deploying), [in other loops](guide::embedding), [keepalive and timeouts](guide::keepalive),
+//! [wss](guide::wss), [coming from other libraries](guide::migrating).
 //!
 //! # Features
 //!
@@ -68,6 +70,7 @@
 //! | `tls` | no | wss, on rustls with ring; see `net::tls` |
 //! | `deflate` | no | compression of messages, on flate2 and zlib-rs; see `PermessageDeflate` |
 //! | `testing` | no | `testing`: a kit to test your handlers without sockets |
+//! | `cli` | no | the program `wireroom`: connect, serve, tap, bench |
 
 pub mod backoff;
 pub mod buffer;

@@ -166,19 +166,76 @@ fn links(text: &str) -> BTreeSet<&str> {
 fn every_name_on_a_page_leads_somewhere_in_every_build() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
     let read = |name: &str| fs::read_to_string(guide.join(name)).unwrap();
-    for page in ["deploying.rs", "limits.rs", "memory.rs", "speed.rs", "tuning.rs"] {
-        let page = read(page);
-        let (text, tail) = page.split_once("#![doc").unwrap();
+    let mut pages = 0;
+    for entry in fs::read_dir(&guide).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let page = read_page(&guide, &name);
+        let Some((text, tail)) = page.as_deref().and_then(|page| page.split_once("#![doc")) else { continue };
         let names = links(text);
         for with in [true, false] {
-            let files = ["core", "net", "rooms", "deflate"].map(|feature| {
-                let file = if with || feature == "core" { feature.into() } else { format!("without_{feature}") };
-                format!("links/{file}.md")
-            });
-            let known: String =
-                files.iter().filter(|file| tail.contains(file.as_str())).map(|file| read(file)).collect();
+            // An attribute has a file for every build, for those with a feature, or for those without it.
+            let lines = tail.lines().filter(|line| with != line.contains("(not(feature") || !line.contains("feature"));
+            let files = lines.filter_map(|line| line.split_once("include_str!(\"")?.1.split_once('"'));
+            let known: String = files.map(|(file, _)| read(file)).collect();
             let missing: Vec<_> = names.difference(&links(&known)).copied().collect();
-            assert!(missing.is_empty(), "with features {with}: {missing:?}");
+            assert!(missing.is_empty(), "{name}, with features {with}: {missing:?}");
         }
+        pages += 1;
+    }
+    assert!(pages >= 8, "only {pages} pages have links");
+}
+
+fn read_page(guide: &Path, name: &str) -> Option<String> {
+    name.ends_with(".rs").then(|| fs::read_to_string(guide.join(name)).unwrap())
+}
+
+const KEEPALIVE: &str = include_str!("../src/guide/keepalive.rs");
+const EMBEDDING: &str = include_str!("../src/guide/embedding.rs");
+const MIGRATING: &str = include_str!("../src/guide/migrating.rs");
+
+#[test]
+fn every_time_on_the_page_of_keepalive_has_its_default() {
+    let (told, limits) = (pages::rows(KEEPALIVE, "`Config`"), pages::rows(LIMITS, "`Config`"));
+    for (name, default) in &told {
+        assert_eq!(limits.get(name), Some(default), "{name}");
+    }
+    // The limits are held against the code; whatever is a time there has to be here.
+    let times: BTreeSet<_> =
+        limits.keys().filter(|name| name.ends_with("_timeout") || name.ends_with("_interval")).collect();
+    assert_eq!(told.keys().collect::<BTreeSet<_>>(), times);
+
+    let backoff = format!("{:?}", wireroom::backoff::Backoff::default());
+    let settings = backoff.split(", failures: ").next().unwrap();
+    assert_eq!(pages::hold(KEEPALIVE, "Backoff", &format!("{settings} }}")), 0, "rows without a setting");
+}
+
+#[test]
+fn what_is_quoted_from_the_embedding_programs_stands_in_them() {
+    let programs = [
+        include_str!("../examples/embedding/src/bin/tokio_echo.rs"),
+        include_str!("../examples/embedding/src/bin/io_uring_echo.rs"),
+    ];
+    let programs: String =
+        programs.iter().flat_map(|text| text.lines()).map(|line| format!("{}\n", line.trim())).collect();
+    let blocks: Vec<_> =
+        EMBEDDING.split("//! ```ignore\n").skip(1).filter_map(|rest| rest.split_once("//! ```")).collect();
+    assert_eq!(blocks.len(), 3);
+    for (block, _) in blocks {
+        let lines = block.lines().map(|line| format!("{}\n", line.trim_start_matches("//!").trim()));
+        let quoted: String = lines.collect();
+        assert!(programs.contains(&quoted), "not in the programs:\n{block}");
+    }
+}
+
+#[test]
+fn our_defaults_beside_those_of_other_libraries_are_ours() {
+    let limits = pages::rows(LIMITS, "`Config`");
+    for (name, theirs) in [("max_message_size", "64 MiB"), ("max_send_buffer", "unlimited")] {
+        let ours = format!("| {theirs} | `{name}` | {} |", limits[name]);
+        assert!(MIGRATING.contains(&ours), "{ours}");
+    }
+    for name in ["keepalive_interval", "keepalive_timeout", "max_message_size", "handshake_timeout"] {
+        let ours = format!("`{name}` ({})", limits[name]);
+        assert!(MIGRATING.contains(&ours), "{ours}");
     }
 }
