@@ -19,14 +19,16 @@ use std::{
 
 use mio::{Interest, Registry, Token};
 
+mod opening;
+
 use super::{
     ConnId, ConnectOptions, Connections, EventLoop, Stream,
-    phase::{Opening, Phase, Readiness, Slot},
+    phase::{Phase, Readiness, Slot},
     resolver::{self, Answer, Resolver, Ticket},
     unconnected::Unconnected,
 };
 use crate::{
-    Cause, Config, ConnectError, FailedAttempt, RecvBuffer, SendQueue,
+    Cause, Config, ConnectError, FailedAttempt, RecvBuffer,
     handshake::{ClientHandshake, ClientRequest, HandshakeError},
     http::Timeouts,
     proxy::{Proxy, Tunnel},
@@ -199,56 +201,6 @@ impl Dial {
     fn fail(&mut self, error: io::ErrorKind) {
         if let Some((address, _)) = self.attempt.take() {
             self.failed.push(FailedAttempt { address, error });
-        }
-    }
-}
-
-impl Opening {
-    /// A socket has been asked to connect, or is about to be.
-    pub(super) fn is_connecting(&self) -> bool {
-        !self.connected && self.tunnel().is_none()
-    }
-
-    fn tunnel(&self) -> Option<&Tunnel> {
-        match self.dial.as_ref().map(|dial| &dial.stage) {
-            Some(Stage::Tunnel(tunnel)) => Some(tunnel),
-            _ => None,
-        }
-    }
-
-    pub(super) fn wants_read(&self) -> bool {
-        match self.tunnel() {
-            Some(tunnel) => tunnel.wants_read(),
-            None => self.connected && self.handshake.wants_read(),
-        }
-    }
-
-    pub(super) fn queue(&mut self) -> Option<&mut SendQueue> {
-        match self.dial.as_mut().map(|dial| &mut dial.stage) {
-            Some(Stage::Tunnel(tunnel)) => Some(tunnel.transmit()),
-            _ if self.connected => Some(self.handshake.transmit()),
-            _ => None,
-        }
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let attempt = self.dial.as_ref().and_then(|dial| dial.attempt).map(|(_, until)| until);
-        self.handshake.poll_timeout().into_iter().chain(attempt).min()
-    }
-
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.handshake.handle_timeout(now);
-        if let Some(dial) = &mut self.dial
-            && dial.attempt.is_some_and(|(_, until)| until <= now)
-        {
-            dial.fail(io::ErrorKind::TimedOut);
-        }
-    }
-
-    pub(super) fn handle_eof(&mut self) {
-        match self.dial.as_mut().map(|dial| &mut dial.stage) {
-            Some(Stage::Tunnel(tunnel)) => tunnel.handle_eof(),
-            _ => self.handshake.handle_eof(),
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Reading, events and writing of one connection, within its budget.
 
-use std::{
-    io::{self, IoSlice},
-    time::Instant,
-};
+use std::io::{self, IoSlice};
 
 use bytes::Buf;
 use mio::{Interest, Registry, Token};
@@ -16,15 +13,11 @@ use super::{
     large::LARGE,
     log,
     phase::{Phase, Slot},
-    shutdown,
     slots::{self, Slots},
     socket::Received,
+    unopened::{open, serve},
 };
-use crate::{
-    Cause, Closed, Connection, Event, Kind, Message, RecvBuffer,
-    handshake::{Outcome, Progress},
-    http::Transport,
-};
+use crate::{Closed, Event, Kind, Message, RecvBuffer, http::Transport};
 
 /// Size of the loop's receive buffer.
 pub(super) const READ: usize = 256 * 1024;
@@ -240,57 +233,6 @@ fn deliver_large(
         None => on_event(connections, id, Event::Message(Message::known_valid(kind, rx.delivered()))),
     }
     connections.large.end();
-}
-
-/// The server's side before the upgrade. Answers the cause when it has come to its end.
-fn serve(
-    slot: &mut Slot,
-    id: ConnId,
-    rx: &mut RecvBuffer,
-    now: Instant,
-    verify: Option<&mut Verify>,
-    draining: Option<u64>,
-) -> Option<Cause> {
-    let Phase::Serving { handshake, config } = &mut slot.phase else { return None };
-    let progress = match verify {
-        Some(verify) => handshake.poll(rx, now, &mut |request| match draining {
-            Some(retry_after) if request.is_upgrade() => shutdown::refusal(retry_after),
-            _ => verify(id, request),
-        }),
-        None => handshake.poll(rx, now, &mut |_| crate::http::Response::new(503).into()),
-    };
-    if let Progress::Upgraded(accepted) = progress {
-        slot.phase = Phase::Open(Connection::server(*accepted, config.clone(), now));
-        return None;
-    }
-    if handshake.transport() != Transport::Close {
-        return None;
-    }
-    Some(match handshake.outcome() {
-        Some(Outcome::Failed(error)) => Cause::Handshake(error),
-        Some(Outcome::Served) | None => Cause::Served,
-    })
-}
-
-/// The client's side before it is open.
-fn open(slot: &mut Slot, rx: &mut RecvBuffer, now: Instant) -> Option<Cause> {
-    match dial::carry(slot, rx) {
-        Ok(true) => {}
-        Ok(false) => return None,
-        Err(cause) => return Some(cause),
-    }
-    let Phase::Opening(opening) = &mut slot.phase else { return None };
-    match opening.handshake.poll(rx) {
-        Ok(None) => None,
-        Ok(Some(established)) => {
-            if let Some(keys) = opening.keys.take() {
-                let config = opening.config.clone();
-                slot.phase = Phase::Open(Connection::client(established, keys, config, now));
-            }
-            None
-        }
-        Err(error) => dial::redirect(slot, rx, error, now),
-    }
 }
 
 /// Writes what waits, once, and does with the stream what its phase says.

@@ -53,6 +53,7 @@ pub mod tls;
 mod unconnected;
 #[cfg(unix)]
 mod unix_listener;
+mod unopened;
 
 pub use conn_map::ConnMap;
 pub use connect_options::ConnectOptions;

@@ -232,9 +232,10 @@ mod tests {
         let mut end = None;
         while end.is_none() {
             event_loop
-                .turn(Some(Duration::from_secs(5)), |_, _, event| match event {
-                    Event::Closed(closed) => end = Some(*closed),
-                    _ => {}
+                .turn(Some(Duration::from_secs(5)), |_, _, event| {
+                    if let Event::Closed(closed) = event {
+                        end = Some(*closed);
+                    }
                 })
                 .unwrap();
         }
