@@ -11,8 +11,8 @@
 //! | io_uring | a receive and a send under way for each connection | `examples/embedding/src/bin/io_uring_echo.rs` | buffers that the kernel works on |
 //! | a thread for each connection | blocking sockets with a timeout | `examples/blocking_echo.rs` | none |
 //!
-//! Who needs no loop of another kind should take [`EventLoop`]: it has the budgets, the pools, the limits on connections and
-//! the slow consumers that a driver of one's own has to do without, or build.
+//! Who needs no loop of another kind should take [`EventLoop`]: it has the budgets, the pools, the limits on connections and the
+//! counters that a driver of one's own has to do without, or build. What one connection is held to, [`Config`] has for both.
 //!
 //! # What a driver has to do
 //!

@@ -154,7 +154,7 @@
 //! | `connectTimeout` (45 s) | `handshake_timeout` (5 s) |
 //! | `perMessageDeflate` | `PermessageDeflate`, feature `deflate` |
 //! | `connectionStateRecovery` | "History" |
-//! | the client's reconnection, `socket.io.on("reconnect")` | [`Reconnecting`] in Rust; in a page some thirty lines, as the chat's page has |
+//! | the client's reconnection, `socket.io.on("reconnect")` | [`Reconnecting`] in Rust; in a page lines of your own, as the chat's has them |
 //! | the client's buffer while away | [`Reconnecting`]'s, with a bound |
 //! | `@socket.io/redis-adapter` | `Hub::set_adapter` is the place for it; no adapter comes along. Several threads: `Hubs` |
 //! | `@socket.io/admin-ui` | [`Stats`]; `/live` of the chat |
