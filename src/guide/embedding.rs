@@ -11,8 +11,8 @@
 //! | io_uring | a receive and a send under way for each connection | `examples/embedding/src/bin/io_uring_echo.rs` | buffers that the kernel works on |
 //! | a thread for each connection | blocking sockets with a timeout | `examples/blocking_echo.rs` | none |
 //!
-//! Who needs no loop of another kind should take [`EventLoop`]: it has the budgets, the pools, the limits on connections and
-//! the slow consumers that a driver of one's own has to do without, or build.
+//! Who needs no loop of another kind should take [`EventLoop`]: it has the budgets, the pools, the limits on connections and the
+//! counters that a driver of one's own has to do without, or build. What one connection is held to, [`Config`] has for both.
 //!
 //! # What a driver has to do
 //!
@@ -191,7 +191,7 @@
 //! receive buffer in it, where a task of the tokio program holds none; buffers that the kernel picks from a shared ring would end that.
 //!
 //! `examples/embedding/run` builds both programs, with a lock file of their own, and runs clients against them: messages in one
-//! piece with the request and byte by byte, 12 MB to be echoed to a peer that reads late, faults, resets, deadlines. Where
+//! piece with the request and byte by byte, 48 MB from a peer that does not read and has to be held back, faults, resets, deadlines. Where
 //! io_uring is not permitted, as in many containers, the program says so and is skipped.
 //!
 #![doc = include_str!("links/core.md")]

@@ -68,7 +68,7 @@
 //!
 //! | hop | forgets after | setting |
 //! |---|---|---|
-//! | nginx | 60 s | `proxy_read_timeout`, `proxy_send_timeout` |
+//! | nginx | 60 s | `proxy_read_timeout`: bytes in either direction count, a Ping among them |
 //! | HAProxy | what is configured | `timeout tunnel`; without it `timeout client` and `timeout server` |
 //! | AWS Application Load Balancer | 60 s | idle timeout |
 //! | AWS Network Load Balancer | 350 s | TCP idle timeout; for TLS listeners fixed |

@@ -154,7 +154,7 @@
 //! | `connectTimeout` (45 s) | `handshake_timeout` (5 s) |
 //! | `perMessageDeflate` | `PermessageDeflate`, feature `deflate` |
 //! | `connectionStateRecovery` | "History" |
-//! | the client's reconnection, `socket.io.on("reconnect")` | [`Reconnecting`] in Rust; in a page some thirty lines, as the chat's page has |
+//! | the client's reconnection, `socket.io.on("reconnect")` | [`Reconnecting`] in Rust; in a page lines of your own, as the chat's has them |
 //! | the client's buffer while away | [`Reconnecting`]'s, with a bound |
 //! | `@socket.io/redis-adapter` | `Hub::set_adapter` is the place for it; no adapter comes along. Several threads: `Hubs` |
 //! | `@socket.io/admin-ui` | [`Stats`]; `/live` of the chat |
@@ -264,14 +264,15 @@
 //!
 //! ## History
 //!
-//! Who comes back has a new id and is in no room. What was said meanwhile comes from a list that you keep, with numbers; the client
-//! says the last that it has:
+//! Who comes back has a new id and is in no room. What was said meanwhile comes from a list that you keep, with numbers from 1
+//! on; the client says the last that it has, or 0:
 //!
 //! ```
 //! # #[cfg(feature = "rooms")] {
 //! use std::collections::VecDeque;
 //! use wireroom::{CloseCode, PreparedMessage, Socket};
 //!
+//! /// `first` is the number of the first that is still there: 1 at the beginning.
 //! struct History { first: u64, messages: VecDeque<PreparedMessage> }
 //!
 //! impl History {
@@ -290,7 +291,7 @@
 //!         if socket.join(room).is_err() {
 //!             return socket.close(CloseCode::TRY_AGAIN_LATER, "full");
 //!         }
-//!         let (id, seen) = (socket.id(), (last + 1).saturating_sub(self.first));
+//!         let (id, seen) = (socket.id(), last.saturating_add(1).saturating_sub(self.first));
 //!         for message in self.messages.iter().skip(seen.try_into().unwrap_or(usize::MAX)) {
 //!             if socket.io().connections().send_prepared(id, message).is_err() {
 //!                 return socket.close(CloseCode::TRY_AGAIN_LATER, "too slow"); // it asks again, from where it is
