@@ -210,7 +210,7 @@ async def environment(checks, programs, proxy, closed):
                                    ("localhost:1", False), (".localhost", False), ("127.0.0.0/8", False)):
         for scheme in ("ws", "wss"):
             what = "an exception" if is_excepted else "none"
-            await checks.check(f"NO_PROXY={exception} is {what} for localhost over {scheme}", excepted, scheme, exception, is_excepted)
+            await checks.check(f"NO_PROXY={exception.format('PORT')} is {what} for localhost over {scheme}", excepted, scheme, exception, is_excepted)
 
     async def not_asked():
         async with ours(programs, "ws") as (_, server):
