@@ -36,7 +36,7 @@ pub enum TlsError {
     #[error("nothing in common: {0}")]
     NothingInCommon(String),
     /// ALPN (RFC 7301): the peer speaks other protocols than `http/1.1`.
-    #[error("no application protocol in common: http/1.1 was not offered")]
+    #[error("no application protocol in common: the peer does not speak http/1.1")]
     NoCommonProtocol,
     /// The peer ended it with this alert (RFC 8446, section 6).
     #[error("the peer's alert: {name} ({0})", name = alert(*.0))]

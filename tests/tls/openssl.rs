@@ -106,6 +106,23 @@ fn renegotiation_is_refused() {
 }
 
 #[test]
+fn s_client_of_an_old_version_has_none_in_common() {
+    if !is_here() {
+        return;
+    }
+    let (mut world, address) = listening(server(), Config::default());
+    for flag in ["-tls1", "-tls1_1"] {
+        // Debian's policy keeps openssl from offering them.
+        let openssl =
+            Openssl::run(&["s_client", flag, "-cipher", "DEFAULT@SECLEVEL=0", "-connect", &address.to_string()]);
+        assert!(matches!(world.next_closed().cause, Cause::Tls(TlsError::NoCommonVersion)), "{flag}: {:?}", world.seen);
+        let (_, errors) = openssl.said(&mut world);
+        assert!(errors.contains("alert"), "{errors}");
+        world.seen.clear();
+    }
+}
+
+#[test]
 fn s_client_without_a_certificate_is_told_that_one_is_required() {
     if !is_here() {
         return;

@@ -14,7 +14,9 @@ pub(super) fn told(error: Error, begun: bool) -> TlsError {
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled,
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            // RFC 5246, 7.4.1.4.1: "Clients MUST NOT offer it if they are offering TLS versions prior to 1.2."
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => TlsError::NoCommonVersion,
         Error::PeerIncompatible(fault) => TlsError::NothingInCommon(format!("{fault:?}")),
         Error::NoApplicationProtocol => TlsError::NoCommonProtocol,

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import tempfile
 
@@ -30,11 +31,17 @@ def free_port():
 class Proxy:
     """A running proxy, which writes down where it led to."""
 
-    def __init__(self, port, log):
-        self.port, self.log = port, log
+    def __init__(self, port, log, process):
+        self.port, self.log, self.process = port, log, process
+        self.is_killed = False
 
     def at(self, scheme, user=""):
         return f"{scheme}://{user}{'@' if user else ''}127.0.0.1:{self.port}"
+
+    async def kill(self):
+        self.is_killed = True
+        self.process.kill()
+        await self.process.wait()
 
     async def led_to(self, port):
         """It has led somebody to this port: what it says of that may come a moment later."""
@@ -58,8 +65,9 @@ async def running(command):
                     with contextlib.suppress(OSError):
                         _, writer = await asyncio.open_connection("127.0.0.1", port)
                         writer.close()
-                        yield Proxy(port, log)
-                        if process.returncode is not None:
+                        proxy = Proxy(port, log, process)
+                        yield proxy
+                        if process.returncode is not None and not proxy.is_killed:
                             raise AssertionError(f"the proxy has ended with {process.returncode}: {log.read_text()[-400:]}")
                         return
                     await asyncio.sleep(0.05)
@@ -150,6 +158,31 @@ async def through(checks, programs, peer, way, proxy, url):
         await checks.check(f"client -> {way} -> {peer.name} over {scheme}: 4 MiB, ping, Close", to_peer)
 
 
+async def forsaken(checks, programs, peer, way, start, scheme):
+    """What becomes of a connection whose proxy stands still, or dies."""
+
+    async def stands_still():
+        async with start() as proxy, ours(programs, "ws") as (_, server):
+            proxy.process.send_signal(signal.SIGSTOP)
+            return await fails(programs, server, "--proxy", proxy.at(scheme), words=["timed out"])
+
+    await checks.check(f"client -> {way} that stands still: the time is up", stands_still)
+
+    async def dies(tls):
+        async with start() as proxy, peer.serve(tls=tls) as server:
+            flags = ["--proxy", proxy.at(scheme), "--message", "here", *(TRUSTING if tls else [])]
+            async with programs.client(server.url.replace("127.0.0.1", "localhost"), *flags) as client:
+                link = await server.accept()
+                equal(await link.recv(), "here")
+                await proxy.kill()
+                ended = (await client.finish()).complained("cut off", "closing handshake", "reset").in_one_sentence()
+                equal((await link.closed())[0], 1006)
+                return ended.stderr.strip()
+
+    for over, tls in (("ws", None), ("wss", Tls(**shown("server")))):
+        await checks.check(f"client -> {way} that dies with a connection open, {over}", dies, tls)
+
+
 async def refused(checks, programs, name, proxy_url, *words, target=None):
     """The same error over ws and wss."""
     for scheme in ("ws", "wss"):
@@ -177,6 +210,7 @@ async def through_http_proxies(checks, programs, peer):
                       "not socks5", "the proxy closed the connection")
         await refused(checks, programs, "client -> no proxy there", f"http://127.0.0.1:{closed}", "no address could be reached")
         await environment(checks, programs, proxy, closed)
+    await forsaken(checks, programs, peer, "tinyproxy", tinyproxy, "http")
 
     async with tinyproxy(f"BasicAuth {USER} {PASSWORD}") as proxy:
         await through(checks, programs, peer, "tinyproxy with a password", proxy, proxy.at("http", ENCODED))
@@ -210,7 +244,7 @@ async def environment(checks, programs, proxy, closed):
                                    ("localhost:1", False), (".localhost", False), ("127.0.0.0/8", False)):
         for scheme in ("ws", "wss"):
             what = "an exception" if is_excepted else "none"
-            await checks.check(f"NO_PROXY={exception} is {what} for localhost over {scheme}", excepted, scheme, exception, is_excepted)
+            await checks.check(f"NO_PROXY={exception.format('PORT')} is {what} for localhost over {scheme}", excepted, scheme, exception, is_excepted)
 
     async def not_asked():
         async with ours(programs, "ws") as (_, server):
@@ -236,6 +270,7 @@ async def through_socks_proxies(checks, programs, peer):
                       "host unreachable", target="{}://nowhere.invalid:81/")
         await refused(checks, programs, "client -> microsocks as if it were an HTTP proxy", proxy.at("http"),
                       "the proxy closed the connection", "bad answer of the proxy")
+    await forsaken(checks, programs, peer, "microsocks", microsocks, "socks5")
 
     async with microsocks("-u", USER, "-P", ODD_PASSWORD) as proxy:
         await through(checks, programs, peer, "microsocks with a password", proxy, proxy.at("socks5", ODD_ENCODED))
