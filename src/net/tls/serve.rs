@@ -160,13 +160,25 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
 }
 
 impl Read for TlsStream {
+    /// What TLS itself has to answer to what was read is sent, too: the handshake goes on by this alone, while the system
+    /// takes what it is given.
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.receive(space, &mut Scratch::default(), true)
+        let mut scratch = Scratch::default();
+        loop {
+            let read = self.receive(space, &mut scratch, true);
+            // If it fails, or not all is taken, the next write tells.
+            let _ = self.send_pending();
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 }
 
 impl Write for TlsStream {
-    /// `WouldBlock` during the handshake, which reading carries on, and while records wait for the kernel.
+    /// `WouldBlock` during the handshake, which reading carries on, and while records wait for the kernel. `BrokenPipe` when
+    /// nothing can be sent any more: behind our close_notify, and when TLS has failed.
     fn write(&mut self, plaintext: &[u8]) -> io::Result<usize> {
         if !self.send_pending()? {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -176,7 +188,8 @@ impl Write for TlsStream {
         scratch.make();
         match self.send(&[IoSlice::new(&plaintext[..most])], &mut scratch)? {
             Some(taken) => Ok(taken),
-            None => Err(io::ErrorKind::WouldBlock.into()),
+            None if self.is_handshaking() || self.owes_close_notify() => Err(io::ErrorKind::WouldBlock.into()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
