@@ -60,10 +60,14 @@ impl Slot {
     /// One read, with the loop's buffers.
     pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
         match &mut self.stream {
-            Stream::Tls(tls) => {
-                let bytes = tls.receive(space, scratch, self.ready.read_closed)?;
-                Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() })
-            }
+            Stream::Tls(tls) => match tls.receive(space, scratch, self.ready.read_closed) {
+                Ok(0) => Ok(Received { bytes: 0, cost: 0, drained: true }),
+                Ok(bytes) => Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() }),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    Ok(Received { bytes: 0, cost: tls.take_cost(), drained: false })
+                }
+                Err(error) => Err(error),
+            },
             plain => {
                 let bytes = plain.read(space)?;
                 Ok(Received { bytes, cost: bytes, drained: bytes < space.len() })
