@@ -6,14 +6,15 @@ use std::{
 };
 
 use wireroom::{
-    Cause, Config, ListenOptions,
+    Cause, Config, ListenOptions, TlsError,
     handshake::Verdict,
     http::{Request, Response},
+    rustls,
 };
 
 use crate::{
     kit::{TlsSocket, client_config, listening, open, server},
-    support::{PATIENCE, World, frame, loopback},
+    support::{PATIENCE, Peer, World, frame, loopback},
 };
 
 #[test]
@@ -39,6 +40,21 @@ fn whoever_has_closed_its_side_gets_an_answer_that_was_deferred() {
     world.end_of_stream(&mut peer);
     assert!(peer.inbox.ends_with(b"late\n"), "{:?}", String::from_utf8_lossy(&peer.inbox));
     assert_eq!(peer.error, None);
+}
+
+#[test]
+fn whoever_says_goodbye_during_the_handshake_has_closed_the_connection() {
+    let (mut world, address) = listening(server(), Config::default());
+    let mut hello = Vec::new();
+    let mut client = rustls::ClientConnection::new(client_config().into(), "localhost".try_into().unwrap()).unwrap();
+    client.write_tls(&mut hello).unwrap();
+    let mut peer = Peer::connect(address);
+    peer.send(hello);
+    world.until("the server's answer", |_| !peer.receive().is_empty());
+    // close_notify, in plain: there are no keys yet.
+    peer.send(b"\x15\x03\x03\x00\x02\x01\x00");
+    let cause = &world.next_closed().cause;
+    assert!(matches!(cause, Cause::Tls(TlsError::Eof)), "{cause}");
 }
 
 #[test]
@@ -85,7 +101,7 @@ fn a_blocked_or_paused_connection_rests_whatever_the_peer_has_closed() {
         }
         world.until("the last words", |world| world.texts(id) == ["last words"]);
         let cause = &world.closed(id).cause;
-        assert!(matches!(cause, Cause::Eof | Cause::Tls(wireroom::TlsError::Truncated)), "{cause}");
+        assert!(matches!(cause, Cause::Eof | Cause::Tls(TlsError::Truncated)), "{cause}");
         assert!(world.rests());
         drop(peer);
         world.empty();
