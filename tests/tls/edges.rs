@@ -7,7 +7,7 @@ use std::{
 
 use wireroom::{
     Cause, Config, ListenOptions, TlsError,
-    handshake::Verdict,
+    handshake::{HandshakeError, Verdict},
     http::{Request, Response},
     rustls,
 };
@@ -55,6 +55,26 @@ fn whoever_says_goodbye_during_the_handshake_has_closed_the_connection() {
     peer.send(b"\x15\x03\x03\x00\x02\x01\x00");
     let cause = &world.next_closed().cause;
     assert!(matches!(cause, Cause::Tls(TlsError::Eof)), "{cause}");
+}
+
+#[test]
+fn who_is_refused_and_hangs_up_during_the_handshake_gives_its_place_back() {
+    let config = Config::builder().max_connections(1).close_timeout(Duration::from_secs(60)).build().unwrap();
+    let (mut world, address) = listening(server(), config);
+    let mut first = TlsSocket::client(address, client_config());
+    let id = open(&mut world, &mut first);
+    for step in [0, 50, usize::MAX] {
+        let mut peer = TlsSocket::client(address, client_config());
+        peer.stream.step = step;
+        peer.receive();
+        world.until("it", |world| world.event_loop.connections().len() == 2);
+        peer.stream.stream.shutdown(Shutdown::Write).unwrap();
+        world.until("its end", |world| world.event_loop.connections().len() == 1);
+        let cause = &world.next_closed().cause;
+        assert!(matches!(cause, Cause::Handshake(HandshakeError::TooManyConnections { .. })), "{cause}");
+        world.seen.clear();
+    }
+    assert!(world.event_loop.connections().is_open(id));
 }
 
 #[test]

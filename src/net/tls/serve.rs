@@ -61,7 +61,13 @@ impl Slot {
     pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
         match &mut self.stream {
             Stream::Tls(tls) => match tls.receive(space, scratch, self.ready.read_closed) {
-                Ok(0) => Ok(Received { bytes: 0, cost: 0, drained: true }),
+                Ok(0) => {
+                    // An answer that waited for the handshake cannot leave any more, and is not waited for.
+                    if let (Some(TlsError::Eof), Some(queue)) = (tls.error(), self.phase.queue()) {
+                        queue.clear();
+                    }
+                    Ok(Received { bytes: 0, cost: 0, drained: true })
+                }
                 Ok(bytes) => Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() }),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                     Ok(Received { bytes: 0, cost: tls.take_cost(), drained: false })
