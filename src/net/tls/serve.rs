@@ -123,6 +123,7 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
     scratch.make();
     let mut total = 0;
     loop {
+        let waited = tls.pending();
         let flushed = match tls.send_pending() {
             Ok(flushed) => flushed,
             Err(error) => {
@@ -130,6 +131,11 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
                 return Err(error);
             }
         };
+        if tls.pending() < waited
+            && let Some(connection) = phase.connection_mut()
+        {
+            connection.records_left();
+        }
         if let Some(queue) = phase.queue() {
             queue.hold(!flushed);
         }

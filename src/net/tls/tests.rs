@@ -3,7 +3,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mio::net::UnixStream;
@@ -225,4 +225,26 @@ fn records_without_content_are_paid_from_the_budget() {
         }
     }
     assert!(reads > 2, "{reads}");
+}
+
+#[test]
+fn records_that_leave_are_the_slow_peers_sign_of_life() {
+    let (mut slot, mut peer, mut scratch) = narrow();
+    let mut rx = RecvBuffer::new();
+    let start = Instant::now();
+    let mut now = start;
+    while connection(&mut slot).poll_event(&mut rx, now).is_some() {}
+    let _ = connection(&mut slot).send_bytes(Kind::Binary, vec![7; 60_000].into()).unwrap();
+    slot.write(&mut scratch).unwrap();
+    // Everything is encrypted; a Ping waits behind it, which the peer cannot answer yet.
+    while stream_of(&mut slot).pending() > 0 {
+        now += Duration::from_secs(2);
+        peer.pump(1000);
+        slot.ready.blocked = false;
+        slot.write(&mut scratch).unwrap();
+        connection(&mut slot).note_progress(now);
+        connection(&mut slot).handle_timeout(now);
+        assert_eq!(slot.phase.transport(), Transport::Open, "given up while it reads");
+    }
+    assert!(now > start + Duration::from_secs(60), "past every Ping's time");
 }
