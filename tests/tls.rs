@@ -29,6 +29,9 @@ mod dial;
 #[path = "tls/echo.rs"]
 mod echo;
 
+#[path = "tls/edges.rs"]
+mod edges;
+
 #[path = "tls/ending.rs"]
 mod ending;
 

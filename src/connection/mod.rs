@@ -217,6 +217,13 @@ impl Connection {
         }
     }
 
+    /// Records of what the queue no longer holds have left: progress, like bytes of the queue's own. Before
+    /// [`Connection::note_progress`].
+    #[cfg(feature = "tls")]
+    pub(crate) fn records_left(&mut self) {
+        self.timers.moves_on(self.queue.progress());
+    }
+
     /// When [`Connection::handle_timeout`] wants to be called. It may move later, as bytes arrive, without notice;
     /// it moves earlier only by a call of `close`, `resume`, `poll_event` or `handle_timeout`, and by what sends, where
     /// permessage-deflate was agreed on or [`SlowConsumer::Close`] closes.

@@ -143,6 +143,12 @@ impl Timers {
         moved
     }
 
+    /// What was taken from the queue before moves on its way: the next look, at `progress`, counts that.
+    #[cfg(feature = "tls")]
+    pub(super) fn moves_on(&mut self, progress: u32) {
+        self.progress = progress.wrapping_sub(1);
+    }
+
     /// Our reading goes on after a pause, in which the peer could not be heard.
     pub(super) fn resume(&mut self, now: Instant, config: &Config) {
         self.heard(now, config);

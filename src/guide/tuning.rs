@@ -108,7 +108,7 @@
 //!   the PROXY protocol. [`deploying`](super::deploying) has all of this.
 //! * `keepalive_interval` below the proxy's timeout for reading: nginx's `proxy_read_timeout` is 60 s.
 //! * A Unix-domain socket ([`EventLoop::listen_unix`]) needs no ports.
-//! * TLS may be the proxy's, or the listener's ([`wss`](super::wss)). `Origin` passes unchanged, and is still yours to check.
+//! * TLS may be the proxy's, or this library's ([`wss`](super::wss)). `Origin` passes unchanged, and is still yours to check.
 //! * `handshake_timeout` counts from the proxy's connect, which may come long before its client's request; a header of the PROXY
 //!   protocol comes out of the same time.
 //!

@@ -125,7 +125,7 @@ fn read_and_deliver(
         let space = rx.space(ROOM);
         let room = space.len().min(budget.max(ROOM));
         match slot.receive(&mut space[..room], &mut connections.scratch) {
-            Ok(Received { bytes: 0, .. }) => {
+            Ok(Received { bytes: 0, cost: 0, .. }) => {
                 slot.ready.readable = false;
                 slot.phase.handle_eof();
             }

@@ -17,7 +17,8 @@ use crate::{
 /// Which proxies tell by the PROXY protocol whom a connection comes from, version 1 or 2
 /// ([HAProxy's specification](https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt)).
 ///
-/// From these sources the header is *required*: what does not begin with one is answered 400. A source that says nothing is
+/// From these sources the header is *required*: what does not begin with one is answered 400, or closed without an answer
+/// where the listener speaks TLS, which has not begun then. A source that says nothing is
 /// ended after `Config::handshake_timeout`, which is for header and request together. Others are answered 403, or, with
 /// [`serve_others`](Self::serve_others), served without: to them a header is bytes like any others, 400. The specification:
 /// "The receiver [...] MUST not try to guess whether the protocol header is present or not."
@@ -169,7 +170,8 @@ impl Connections {
     /// Reads the header of a connection that begins with one. Whether that is over: there is another phase now.
     #[cold]
     pub(super) fn read_preface(&mut self, id: ConnId, rx: &mut RecvBuffer) -> bool {
-        let Some(Phase::Preface(preface)) = self.slots.get(id).map(|slot| &slot.phase) else { return false };
+        let Some(slot) = self.slots.get_mut(id) else { return false };
+        let Phase::Preface(preface) = &slot.phase else { return false };
         match proxy_protocol::parse(rx.unread(), preface.max_header_size) {
             Ok(None) => return false,
             Ok(Some((header, length))) => {
@@ -178,6 +180,9 @@ impl Connections {
                 self.transport_is_ready(id);
                 self.begin_tls(id, rx);
             }
+            // Over TLS nothing can be said before that has begun, and a plain answer would tell a client of TLS that the
+            // server does not speak it.
+            Err(error) if slot.speaks_tls() => slot.phase = Phase::Over(Some(Cause::Handshake(error.into()))),
             Err(error) => self.serve(id, Some(error.into())),
         }
         true

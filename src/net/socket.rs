@@ -28,7 +28,7 @@ pub enum Stream {
     Unconnected(Unconnected),
 }
 
-/// What a read brought.
+/// What a read brought. Nothing that cost nothing is the end of the stream.
 pub(super) struct Received {
     pub(super) bytes: usize,
     /// What it took of the turn's budget.

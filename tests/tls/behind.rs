@@ -1,7 +1,7 @@
 //! TLS behind the header of a proxy, and answers to those for whom there is no place.
 
 use std::{
-    net::{Shutdown, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -153,14 +153,24 @@ fn behind_the_header_plain_http_is_told_that_this_is_tls() {
 }
 
 #[test]
-fn a_proxy_that_sends_no_header_is_refused_before_tls() {
+fn a_bad_header_ends_it_without_a_plain_word_to_a_client_of_tls() {
     let (mut world, address) = trusting(|config| config);
-    let mut peer = proxy(address, b"");
-    peer.receive();
-    peer.stream.stream.shutdown(Shutdown::Write).unwrap();
-    let closed = world.next_closed();
-    assert!(matches!(closed.cause, Cause::Handshake(HandshakeError::Proxy(_))), "{closed}");
-    world.empty();
+    let mut damaged = with_checksum(CLIENT, SERVER, &tlv(2, b"a.example"));
+    *damaged.last_mut().unwrap() ^= 1;
+    for header in [&b""[..], b"PROXY TCP4 192.0.2.7\r\n", &damaged] {
+        let mut peer = proxy(address, header);
+        peer.receive();
+        let closed = world.next_closed();
+        assert!(matches!(closed.cause, Cause::Handshake(HandshakeError::Proxy(_))), "{closed}");
+        world.until("the end", |_| {
+            peer.receive();
+            peer.ended
+        });
+        // Plain text would tell it that the server speaks no TLS.
+        assert_eq!(peer.stream.fault, None, "{header:?}");
+        world.seen.clear();
+        world.empty();
+    }
 }
 
 #[test]

@@ -179,3 +179,68 @@ fn a_unix_socket_speaks_it_too() {
     world.until("it", |world| world.texts(there) == ["over a file"]);
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_handshake_that_is_taken_out_goes_on_by_reading() {
+    let (mut world, address) = listening(server(), Config::default());
+    let mut peer = TlsSocket::client(address, client_config());
+    peer.stream.step = 40;
+    peer.receive();
+    world.until("it", |world| world.event_loop.connections().len() == 1);
+    world.spend(Duration::from_millis(20));
+    let (stream, ..) = world.event_loop.detach("0-0-0".parse().unwrap()).unwrap().into_parts();
+    let Stream::Tls(mut tls) = stream else { panic!("{stream:?}") };
+    peer.stream.step = usize::MAX;
+    let (start, mut word) = (Instant::now(), Vec::new());
+    let mut sent = false;
+    while word.len() < 4 {
+        assert!(start.elapsed() < PATIENCE, "{tls:?}");
+        peer.receive();
+        if !sent && !peer.stream.tls.is_handshaking() {
+            peer.send("ping");
+            sent = true;
+        }
+        let mut bytes = [0; 100];
+        match tls.read(&mut bytes) {
+            Ok(n) => word.extend_from_slice(&bytes[..n]),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+    assert_eq!(word, b"ping");
+}
+
+#[test]
+fn outside_nobody_waits_to_write_what_never_can_be_written() {
+    let (mut world, address) = listening(server(), Config::default());
+    for ends_by in ["our end", "a bad record"] {
+        let mut peer = TlsSocket::client(address, client_config());
+        let id = open(&mut world, &mut peer);
+        let (stream, ..) = world.event_loop.detach(id).unwrap().into_parts();
+        let Stream::Tls(mut tls) = stream else { panic!("{stream:?}") };
+        if ends_by == "our end" {
+            tls.close_notify();
+        } else {
+            peer.stream.stream.write_all(b"\x17\x03\x03\x00\x20................................").unwrap();
+            let start = Instant::now();
+            let error = loop {
+                assert!(start.elapsed() < PATIENCE);
+                match tls.read(&mut [0; 10]).unwrap_err().kind() {
+                    io::ErrorKind::WouldBlock => {}
+                    error => break error,
+                }
+            };
+            assert_eq!(error, io::ErrorKind::InvalidData);
+        }
+        assert_eq!(tls.write(b"more").unwrap_err().kind(), io::ErrorKind::BrokenPipe, "{ends_by}");
+        // close_notify, or the alert, has left before that.
+        world.until("the end", |_| {
+            peer.receive();
+            peer.ended
+        });
+        if ends_by == "our end" {
+            assert_eq!((peer.error, &peer.stream.fault), (None, &None));
+        } else {
+            assert!(peer.stream.fault.is_some(), "an alert");
+        }
+    }
+}

@@ -22,6 +22,8 @@ pub(super) fn told(error: Error, begun: bool) -> TlsError {
         Error::NoApplicationProtocol => TlsError::NoCommonProtocol,
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) => TlsError::NoCommonProtocol,
         Error::AlertReceived(AlertDescription::ProtocolVersion) => TlsError::NoCommonVersion,
+        // Behind the handshake rustls does not tell it as an error.
+        Error::AlertReceived(AlertDescription::CloseNotify) => TlsError::Eof,
         Error::AlertReceived(alert) => TlsError::Alert(alert.into()),
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType

@@ -60,10 +60,20 @@ impl Slot {
     /// One read, with the loop's buffers.
     pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
         match &mut self.stream {
-            Stream::Tls(tls) => {
-                let bytes = tls.receive(space, scratch, self.ready.read_closed)?;
-                Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() })
-            }
+            Stream::Tls(tls) => match tls.receive(space, scratch, self.ready.read_closed) {
+                Ok(0) => {
+                    // An answer that waited for the handshake cannot leave any more, and is not waited for.
+                    if let (Some(TlsError::Eof), Some(queue)) = (tls.error(), self.phase.queue()) {
+                        queue.clear();
+                    }
+                    Ok(Received { bytes: 0, cost: 0, drained: true })
+                }
+                Ok(bytes) => Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() }),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    Ok(Received { bytes: 0, cost: tls.take_cost(), drained: false })
+                }
+                Err(error) => Err(error),
+            },
             plain => {
                 let bytes = plain.read(space)?;
                 Ok(Received { bytes, cost: bytes, drained: bytes < space.len() })
@@ -113,6 +123,7 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
     scratch.make();
     let mut total = 0;
     loop {
+        let waited = tls.pending();
         let flushed = match tls.send_pending() {
             Ok(flushed) => flushed,
             Err(error) => {
@@ -120,6 +131,11 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
                 return Err(error);
             }
         };
+        if tls.pending() < waited
+            && let Some(connection) = phase.connection_mut()
+        {
+            connection.records_left();
+        }
         if let Some(queue) = phase.queue() {
             queue.hold(!flushed);
         }
@@ -160,13 +176,25 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
 }
 
 impl Read for TlsStream {
+    /// What TLS itself has to answer to what was read is sent, too: the handshake goes on by this alone, while the system
+    /// takes what it is given.
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.receive(space, &mut Scratch::default(), true)
+        let mut scratch = Scratch::default();
+        loop {
+            let read = self.receive(space, &mut scratch, true);
+            // If it fails, or not all is taken, the next write tells.
+            let _ = self.send_pending();
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 }
 
 impl Write for TlsStream {
-    /// `WouldBlock` during the handshake, which reading carries on, and while records wait for the kernel.
+    /// `WouldBlock` during the handshake, which reading carries on, and while records wait for the kernel. `BrokenPipe` when
+    /// nothing can be sent any more: behind our close_notify, and when TLS has failed.
     fn write(&mut self, plaintext: &[u8]) -> io::Result<usize> {
         if !self.send_pending()? {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -176,7 +204,8 @@ impl Write for TlsStream {
         scratch.make();
         match self.send(&[IoSlice::new(&plaintext[..most])], &mut scratch)? {
             Some(taken) => Ok(taken),
-            None => Err(io::ErrorKind::WouldBlock.into()),
+            None if self.is_handshaking() || self.owes_close_notify() => Err(io::ErrorKind::WouldBlock.into()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 

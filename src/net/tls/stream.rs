@@ -157,8 +157,9 @@ impl TlsStream {
         state.peer_certificates().filter(|_| !state.is_handshaking())
     }
 
-    /// Reads into `space`. `WouldBlock`: nothing came, or nothing for us. 0: the stream has ended. `to_the_end`: a short read
-    /// does not say that there is no more.
+    /// Reads into `space`. `WouldBlock`: nothing came, or nothing for us. `Interrupted`: nothing for us yet, and there may be
+    /// more; a peer can send records without content for ever, so who calls again looks at its budget. 0: the stream has ended.
+    /// `to_the_end`: a short read does not say that there is no more.
     pub(in crate::net) fn receive(
         &mut self,
         space: &mut [u8],
@@ -210,9 +211,10 @@ impl TlsStream {
             if got > 0 {
                 return Ok(got);
             }
-            // Elsewhere a short read says nothing; see the page of `net`.
-            if cfg!(unix) && !to_the_end && read > 0 && self.is_drained() {
-                return Err(io::ErrorKind::WouldBlock.into());
+            if read > 0 && self.held.is_empty() && self.ended.is_none() {
+                // Elsewhere a short read says nothing; see the page of `net`.
+                let drained = cfg!(unix) && !to_the_end && self.drained;
+                return Err(if drained { io::ErrorKind::WouldBlock } else { io::ErrorKind::Interrupted }.into());
             }
         }
     }

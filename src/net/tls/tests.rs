@@ -3,16 +3,16 @@
 use std::{
     io::{ErrorKind, Read, Write},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mio::net::UnixStream;
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use super::{Scratch, ServerTls, TlsStream};
+use super::{ClientTls, Scratch, ServerTls, TlsStream};
 use crate::{
     Config, Connection, Kind, RecvBuffer,
     handshake::Accepted,
@@ -177,4 +177,74 @@ fn a_read_takes_of_the_budget_what_its_records_are() {
     assert_eq!((received.bytes, received.drained), (100, true));
     // A header, a type and a tag for each byte: RFC 8446, section 5.2.
     assert_eq!(received.cost, 100 * (5 + 1 + 1 + 16));
+}
+
+/// Records that bring nothing are the handshake's own, here tickets: a server can send as many as it likes.
+#[test]
+fn records_without_content_are_paid_from_the_budget() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let chain = CertificateDer::pem_slice_iter(include_bytes!("../../../tests/tls/certs/server.pem"));
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../../tests/tls/certs/server.key")).unwrap();
+    let builder = ServerConfig::builder_with_provider(super::provider()).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(chain.map(Result::unwrap).collect(), key).unwrap();
+    config.send_tls13_tickets = 3000;
+    // Else all of them are one run of messages across records, whose end never comes.
+    config.max_fragment_size = Some(100);
+    let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+    let root = include_bytes!("../../../tests/tls/certs/ca.pem");
+    let client = ClientTls::builder().no_platform_roots().root_pem(root).build().unwrap();
+    let Stream::Tls(mut tls) = client.wrap(here.into(), "localhost").unwrap() else { panic!() };
+    tls.begin(&[]);
+    let (mut scratch, mut space) = (Scratch::default(), vec![0; 64 * 1024]);
+    while server.is_handshaking() {
+        tls.send_pending().unwrap();
+        while server.read_tls(&mut there).is_ok_and(|n| n > 0) {
+            server.process_new_packets().unwrap();
+        }
+        if server.is_handshaking() {
+            while server.wants_write() && server.write_tls(&mut there).is_ok() {}
+            let _ = tls.receive(&mut space, &mut scratch, false);
+        }
+    }
+    tls.take_cost();
+    let mut reads = 0;
+    while server.wants_write() {
+        while server.wants_write() && server.write_tls(&mut there).is_ok() {}
+        loop {
+            let error = tls.receive(&mut space, &mut scratch, false).unwrap_err();
+            let cost = tls.take_cost();
+            assert!(
+                cost <= 64 * 1024 && tls.error().is_none(),
+                "{cost} bytes of records in one call, {:?}",
+                tls.error()
+            );
+            reads += usize::from(cost > 0);
+            if error.kind() == ErrorKind::WouldBlock {
+                break;
+            }
+        }
+    }
+    assert!(reads > 2, "{reads}");
+}
+
+#[test]
+fn records_that_leave_are_the_slow_peers_sign_of_life() {
+    let (mut slot, mut peer, mut scratch) = narrow();
+    let mut rx = RecvBuffer::new();
+    let start = Instant::now();
+    let mut now = start;
+    while connection(&mut slot).poll_event(&mut rx, now).is_some() {}
+    let _ = connection(&mut slot).send_bytes(Kind::Binary, vec![7; 60_000].into()).unwrap();
+    slot.write(&mut scratch).unwrap();
+    // Everything is encrypted; a Ping waits behind it, which the peer cannot answer yet.
+    while stream_of(&mut slot).pending() > 0 {
+        now += Duration::from_secs(2);
+        peer.pump(1000);
+        slot.ready.blocked = false;
+        slot.write(&mut scratch).unwrap();
+        connection(&mut slot).note_progress(now);
+        connection(&mut slot).handle_timeout(now);
+        assert_eq!(slot.phase.transport(), Transport::Open, "given up while it reads");
+    }
+    assert!(now > start + Duration::from_secs(60), "past every Ping's time");
 }
