@@ -50,6 +50,9 @@ pub enum ProxyError {
         /// Its length in bytes.
         length: usize,
     },
+    /// The host is neither a name nor an address, so nothing was said of it to the proxy.
+    #[error("not a host's name or address")]
+    Host,
     /// The proxy closed the connection before the tunnel stood.
     #[error("the proxy closed the connection")]
     Eof,

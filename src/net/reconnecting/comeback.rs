@@ -74,6 +74,7 @@ fn after_connect(error: &ConnectError) -> Comeback {
             | ProxyError::NoMethod
             | ProxyError::WrongCredentials
             | ProxyError::Name { .. }
+            | ProxyError::Host
             | ProxyError::Refused { status: ..500, .. }
             | ProxyError::Socks(SocksReply::NotAllowed),
         ) => Comeback::Stop,
