@@ -366,7 +366,8 @@ impl Reconnecting {
         self.outbox.len()
     }
 
-    /// Takes out what waits: after it has stopped, that is what was never sent.
+    /// Takes out what waits: after it has stopped, that is what was never sent. Before, their numbers may lie among the uncertain
+    /// ones that are told later.
     pub fn take_unsent(&mut self) -> Vec<Unsent> {
         self.outbox.take()
     }

@@ -470,3 +470,29 @@ fn a_wait_that_has_no_end_is_told_as_the_end() {
     server.send("HTTP/1.1 503 Busy\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(rig.stopped(), (Stop::GivenUp, 0..0));
 }
+
+#[test]
+fn what_was_taken_back_does_not_hide_what_is_uncertain() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut rig = Rig::new([client(address, at_once())]);
+    let mut server = rig.accept(&listener);
+    rig.until("open", |rig| rig.is_open());
+    assert_eq!(rig.send("a"), Ok(0));
+    // Within a message in fragments another waits.
+    let id = rig.client().id().unwrap();
+    let _ = rig.world.event_loop.connections().writer(id, Kind::Text).unwrap().write(b"half").unwrap();
+    assert_eq!(rig.send("b"), Ok(1));
+    let unsent = rig.clients[0].0.take_unsent();
+    assert_eq!(unsent.iter().map(|unsent| unsent.number).collect::<Vec<_>>(), [1]);
+    assert_eq!(rig.texts(&mut server, 1), ["a"]);
+    drop(server);
+    let uncertain = rig.interrupted();
+    assert!(uncertain.contains(&0), "{uncertain:?}");
+    // Once only.
+    let mut server = rig.accept(&listener);
+    rig.until("open", |rig| rig.is_open());
+    assert_eq!(rig.send("c"), Ok(2));
+    assert_eq!(rig.texts(&mut server, 1), ["c"]);
+    drop(server);
+    assert_eq!(rig.interrupted(), 2..3);
+}

@@ -115,9 +115,11 @@ impl Outbox {
     pub(super) fn take(&mut self) -> Vec<Unsent> {
         let first = self.passed;
         self.bytes = 0;
-        // Their numbers are not given again.
+        // Their numbers are not given again. What a connection has accepted before them may still become uncertain.
         self.passed += self.waiting.len() as u64;
-        self.settled = self.passed;
+        if self.settled == first {
+            self.settled = self.passed;
+        }
         let waiting = self.waiting.drain(..).zip(first..);
         waiting.map(|((kind, payload), number)| Unsent { number, kind, payload }).collect()
     }
