@@ -35,7 +35,7 @@ impl Comeback {
     /// | the proxy wants credentials, or others; or refuses with a status below 500, or by its ruleset | stop |
     /// | refused with 408, 425, 429, 500, 502, 503, 504, or another of 5xx | retry, after `Retry-After` if there is one |
     /// | refused with 501, 505, or any other status: 401, 403, 404 .. | stop |
-    /// | a redirect that is not followed | stop |
+    /// | a redirect that is not followed; a host that no certificate can be for | stop |
     /// | no answer, or none that is one | retry |
     pub fn after(closed: &Closed) -> Self {
         match &closed.cause {
@@ -78,7 +78,10 @@ fn after_connect(error: &ConnectError) -> Comeback {
             | ProxyError::Refused { status: ..500, .. }
             | ProxyError::Socks(SocksReply::NotAllowed),
         ) => Comeback::Stop,
-        ConnectError::Redirect(_) | ConnectError::TooManyRedirects { .. } | ConnectError::NoTls => Comeback::Stop,
+        ConnectError::Redirect(_)
+        | ConnectError::TooManyRedirects { .. }
+        | ConnectError::ServerName { .. }
+        | ConnectError::NoTls => Comeback::Stop,
         _ => Comeback::Retry,
     }
 }
@@ -162,6 +165,7 @@ mod tests {
             (ConnectError::Unreachable { attempts: Vec::new() }.into(), None, Comeback::Retry),
             (ConnectError::NoAddress { host: "h".into() }.into(), None, Comeback::Retry),
             (ConnectError::NoTls.into(), None, Comeback::Stop),
+            (ConnectError::ServerName { host: "a!b".into() }.into(), None, Comeback::Stop),
             (ConnectError::TooManyRedirects { limit: 1 }.into(), None, Comeback::Stop),
         ] {
             let ended = closed(cause, initiator, None);
