@@ -174,3 +174,22 @@ fn rules_choose_the_proxy() {
     let mut peer = world.accept(&proxies);
     assert!(world.head(&mut peer).starts_with("CONNECT chat.test:80 "));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_variable_that_is_no_text_is_told_and_not_taken_for_unset() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Command};
+    const NAME: &str = "http_proxy::a_variable_that_is_no_text_is_told_and_not_taken_for_unset";
+    if crate::support::is_alone() {
+        let error = ProxyRules::from_env().unwrap_err();
+        assert_eq!(error.to_string(), "all_proxy: invalid user information in a proxy's URL");
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", NAME]).env("WIREROOM_ALONE", "1");
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
+        child.env_remove(name);
+    }
+    let output = child.env("all_proxy", OsStr::from_bytes(b"socks5://me:p\xff@127.0.0.1:1")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
