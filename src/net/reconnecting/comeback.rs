@@ -47,6 +47,8 @@ impl Comeback {
             }
             Cause::Handshake(error) => after_handshake(error),
             Cause::Connect(error) => after_connect(error),
+            // What a peer says behind our Close is an echo of it, and no word of its own.
+            _ if closed.initiator == Some(Initiator::Local) => Self::Retry,
             _ => match closed.peer.as_ref().and_then(|frame| frame.code).map(|code| code.as_u16()) {
                 Some(1000 | 1002 | 1003 | 1007..=1010) => Self::Stop,
                 _ => Self::Retry,
@@ -171,6 +173,9 @@ mod tests {
             let ended = closed(cause, initiator, None);
             assert_eq!(Comeback::after(&ended), expected, "{ended}");
         }
+        // The peer's code is the echo of ours.
+        let echoed = closed(Cause::SlowConsumer, local, Some(1008));
+        assert_eq!(Comeback::after(&echoed), Comeback::Retry);
         let reason = String::new;
         for (error, expected) in [
             (ProxyError::AuthenticationRequired { reason: reason() }, Comeback::Stop),
