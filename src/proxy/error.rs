@@ -1,6 +1,6 @@
 //! What can go wrong on the way through a proxy.
 
-use std::fmt;
+use std::{fmt, io};
 
 use thiserror::Error;
 
@@ -56,6 +56,9 @@ pub enum ProxyError {
     /// The proxy closed the connection before the tunnel stood.
     #[error("the proxy closed the connection")]
     Eof,
+    /// The connection to the proxy failed before the tunnel stood, such as by a reset.
+    #[error("the connection to the proxy failed: {0}")]
+    Io(io::ErrorKind),
 }
 
 /// What a SOCKS5 proxy says in place of connecting (RFC 1928, section 6).

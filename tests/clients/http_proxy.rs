@@ -108,6 +108,29 @@ fn refusals_garbage_and_ends_are_told_apart() {
 }
 
 #[test]
+fn a_proxy_that_resets_the_connection_is_told_as_such_and_a_server_behind_one_too() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut world = World::new();
+    for is_up in [false, true] {
+        let id = world.connect_to("ws://chat.test/", by(&format!("http://{address}")));
+        let mut proxy = world.accept(&listener);
+        let _ = world.head(&mut proxy);
+        if is_up {
+            proxy.send(ESTABLISHED);
+            let _ = world.head(&mut proxy);
+        }
+        socket2::SockRef::from(&proxy.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(proxy);
+        let reset = std::io::ErrorKind::ConnectionReset;
+        match &world.closed(id).cause {
+            Cause::Io(error) if is_up => assert_eq!(*error, reset),
+            Cause::Connect(error) if !is_up => assert_eq!(**error, ConnectError::Proxy(ProxyError::Io(reset))),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_proxy_that_hangs_has_the_time_of_the_opening_handshake_and_no_more() {
     for answer in ["", "HTTP/1.1 200 O", ESTABLISHED] {
         let (listener, address) = listener("127.0.0.1:0");
