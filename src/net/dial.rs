@@ -89,7 +89,7 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// A `wss://` URL without [`ConnectOptions::tls`], no randomness. Everything else is the connection's end.
+    /// A `wss://` URL without `ConnectOptions::tls`, no randomness. Everything else is the connection's end.
     pub fn connect_to(
         &mut self,
         request: ClientRequest,
