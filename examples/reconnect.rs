@@ -59,7 +59,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (mut tick, mut next) = (0, Instant::now());
     while !(client.is_stopped() && event_loop.connections().is_empty()) {
         // 2. What there is to say is said at any time: it waits where no connection takes it.
-        if next <= Instant::now() && !client.is_stopped() {
+        let talks = tick <= ticks && !client.is_stopped();
+        if talks && next <= Instant::now() {
             next += Duration::from_secs(1);
             if tick == ticks {
                 client.close(event_loop.connections(), CloseCode::NORMAL, "done");
@@ -73,9 +74,9 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
 
         // 3. The turn waits no longer than the client, or what there is to say.
-        let until = client.poll(&mut event_loop).map_or(next, |until| until.min(next));
-        let timeout = until.saturating_duration_since(Instant::now());
-        event_loop.turn(Some(timeout), |connections, id, event| {
+        let until = client.poll(&mut event_loop).into_iter().chain(talks.then_some(next)).min();
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        event_loop.turn(timeout, |connections, id, event| {
             // 4. Each event goes by the client, and tells what has changed.
             match client.handle(connections, id, &event) {
                 Some(Change::Opened) => println!("open, {} messages behind", client.queued_messages()),

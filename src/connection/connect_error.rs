@@ -54,6 +54,12 @@ pub enum ConnectError {
     /// A redirect leads to a `wss://` URL.
     #[error("a wss:// URL needs TLS, which this event loop lacks")]
     NoTls,
+    /// No certificate can be for the URL's host: it is neither a DNS name nor an address.
+    #[error("{host:?} is no name that TLS could verify")]
+    ServerName {
+        /// The URL's host.
+        host: Box<str>,
+    },
     /// The operating system has no randomness, or no sockets.
     #[error("{0}")]
     Io(io::ErrorKind),

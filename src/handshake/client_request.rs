@@ -8,7 +8,7 @@ use super::deflate::DeflateOffer;
 use super::error::ClientRequestError;
 use super::verdict::push_handshake_field;
 use crate::buffer::SendQueue;
-use crate::http::{FieldLines, HeaderError, is_token, is_valid_host};
+use crate::http::{FieldLines, HeaderError, is_token, is_valid_host, without_brackets};
 
 /// A client's request to open a WebSocket. It can be used for any number of handshakes.
 ///
@@ -94,7 +94,7 @@ impl ClientRequest {
         // RFC 6455, 4.1, item 4: a Host field "whose value contains /host/ plus optionally ":" followed by /port/
         // (when not using the default port)".
         let authority = if port == default { host.to_owned() } else { format!("{host}:{port}") };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
+        let host = without_brackets(host).ok_or(ClientRequestError::Host)?.to_owned();
         let (fields, subprotocols, deflate) = (FieldLines::default(), Vec::new(), Vec::new());
         Ok(Self { secure, authority, host, port, target, basic: None, fields, subprotocols, deflate })
     }
@@ -288,6 +288,8 @@ mod tests {
             ("ws://::1/", E::Host),
             ("ws://[::1/", E::Host),
             ("ws://[::1]x/", E::Host),
+            ("ws://[v1.example.com]/", E::Host),
+            ("ws://[fe80::1%25eth0]/", E::Host),
             ("ws://h:0/", E::Port),
             ("ws://h:65536/", E::Port),
             ("ws://h:+80/", E::Port),

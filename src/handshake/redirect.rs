@@ -39,7 +39,8 @@ pub enum RedirectError {
 impl ClientRequest {
     /// The request that follows a redirect to `location`, a URL or one relative to this request's: `http` means `ws`, `https`
     /// means `wss`, and a fragment is left out. Where scheme, host or port change, `Authorization`, `Cookie`,
-    /// `Proxy-Authorization` and the URL's user information stay behind.
+    /// `Proxy-Authorization` and the URL's user information stay behind. All other headers go along, and so do the subprotocols:
+    /// who keeps a token in one of those follows redirects only where it may be seen.
     ///
     /// ```
     /// use wireroom::handshake::{ClientRequest, RedirectError};

@@ -92,6 +92,16 @@ pub(crate) fn is_valid_host(host: &[u8]) -> bool {
     }
 }
 
+/// Where to connect to, of a valid host without a port. RFC 3986, 3.2.2, of an address of a future version: "If a URI containing
+/// an IP-literal that starts with "v" [..] is dereferenced by an application that does not know the meaning of that version flag,
+/// then the application should return an appropriate error". Without its brackets it would be a name, and be looked up.
+pub(crate) fn without_brackets(host: &str) -> Option<&str> {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => Some(host),
+    }
+}
+
 fn is_port(digits: &[u8]) -> bool {
     digits.len() <= 5
         && digits.iter().all(u8::is_ascii_digit)

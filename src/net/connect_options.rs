@@ -99,7 +99,8 @@ impl ConnectOptions {
     }
 
     /// How many redirects are followed; see [`ClientRequest::redirected`](crate::handshake::ClientRequest::redirected) for where
-    /// they lead and what goes along. Default 0: a redirect is a
+    /// they lead and what goes along. A client's certificate is shown wherever they lead, to servers that ask for it. Default 0: a
+    /// redirect is a
     /// [`HandshakeError::Redirect`](crate::handshake::HandshakeError::Redirect).
     #[must_use]
     pub fn max_redirects(mut self, redirects: u32) -> Self {

@@ -21,7 +21,7 @@ pub(super) struct Deadlines {
     epoch: Instant,
     /// Milliseconds from the epoch.
     base: u64,
-    /// The time to which the loop has come, the same way.
+    /// The time to which the loop has come, the same way, rounded down.
     reached: u64,
     /// 4 bytes a slot. Boxed, so that growing moves none.
     #[allow(clippy::vec_box)]
@@ -47,6 +47,9 @@ impl Deadlines {
         // Rounded up: what comes up is due.
         let at = at.saturating_duration_since(self.epoch);
         let at = at.as_secs().saturating_mul(1_000).saturating_add(u64::from(at.subsec_nanos().div_ceil(1_000_000)));
+        // What has passed comes up once more, and not before the next millisecond: were a deadline not moved by its coming,
+        // the loop would not end its turn, or never sleep.
+        let at = at.max(self.reached.saturating_add(1));
         if at.saturating_sub(self.base) > u64::from(LAST) {
             self.rebase();
         }
@@ -92,7 +95,9 @@ impl Deadlines {
 
     /// Takes out a slot whose deadline has come up, that of a connection which has gone perhaps.
     pub(super) fn due(&mut self, now: Instant) -> Option<usize> {
-        self.reached = now.saturating_duration_since(self.epoch).as_secs().saturating_mul(1_000);
+        let now_from_epoch = now.saturating_duration_since(self.epoch);
+        self.reached =
+            now_from_epoch.as_secs().saturating_mul(1_000).saturating_add(u64::from(now_from_epoch.subsec_millis()));
         if self.next()? > now {
             return None;
         }
@@ -137,6 +142,20 @@ mod tests {
             assert!(next.is_none_or(|(next, first)| next >= first && next < first + Duration::from_millis(1)));
         }
         assert!(looks > 1_000);
+    }
+
+    #[test]
+    fn one_that_does_not_move_is_looked_at_once_in_a_millisecond() {
+        let start = Instant::now();
+        let mut deadlines = Deadlines::new(start);
+        let now = start + Duration::from_micros(5_700);
+        deadlines.plan(1, Some(start));
+        assert_eq!(deadlines.due(now), Some(1));
+        // What the loop does with one whose phase has not moved it.
+        deadlines.plan(1, Some(start));
+        assert_eq!(deadlines.due(now), None, "the turn would not end");
+        assert!(deadlines.next().is_some_and(|next| next > now), "the loop would not sleep");
+        assert_eq!(deadlines.due(start + Duration::from_millis(6)), Some(1));
     }
 
     #[test]

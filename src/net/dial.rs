@@ -238,7 +238,11 @@ fn reached(slot: &mut Slot, early: &[u8]) {
         match dial.options.wrap(plain, dial.request.host()) {
             Ok(stream) => slot.stream = stream,
             Err(error) => {
-                slot.phase = Phase::Over(Some(ConnectError::Io(error.kind()).into()));
+                let error = match error.kind() {
+                    io::ErrorKind::InvalidInput => ConnectError::ServerName { host: dial.request.host().into() },
+                    kind => ConnectError::Io(kind),
+                };
+                slot.phase = Phase::Over(Some(error.into()));
                 return;
             }
         }

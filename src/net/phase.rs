@@ -212,9 +212,8 @@ impl Phase {
     pub(super) fn handle_io_error(&mut self, error: io::ErrorKind) {
         match self {
             Phase::Open(connection) => connection.handle_io_error(error),
-            Phase::Preface(_) | Phase::Serving { .. } | Phase::Opening(_) => {
-                *self = Phase::Over(Some(Cause::Io(error)));
-            }
+            Phase::Opening(opening) => *self = Phase::Over(Some(opening.lost(error))),
+            Phase::Preface(_) | Phase::Serving { .. } => *self = Phase::Over(Some(Cause::Io(error))),
             Phase::Over(_) => {}
         }
     }

@@ -39,7 +39,12 @@
 //! it, or not: WebSocket has no acknowledgement. Such messages are told by their numbers (`uncertain`) and never sent again
 //! by themselves, for the peer would see some of them twice. A protocol with acknowledgements of its own says what has
 //! arrived, [`Reconnecting::acknowledge`], and sends the others again, as new messages. After a closing handshake that we began
-//! nothing is uncertain: the peer's Close is its answer to ours, which was behind everything.
+//! nothing is uncertain: the peer's Close is its answer to ours, which was behind everything. Two things limit that. A Close of the
+//! peer's own that crosses ours and has the same code looks like an answer. And what
+//! [`SlowConsumer::DropOldest`](crate::SlowConsumer::DropOldest) has dropped makes all that is not acknowledged uncertain. What is
+//! sent on the connection by other ways than this has no number.
+//!
+//! The connection is the client's: behind [`EventLoop::detach`] no event tells of it, and the client neither ends nor comes back.
 //!
 //! # When it comes back, and when not
 //!
@@ -195,6 +200,9 @@ impl Reconnecting {
     /// Connects if it is time to. Answers when it is to be called again at the latest: wait no longer in
     /// [`EventLoop::turn`]. `None`: an event comes first, or it has stopped.
     pub fn poll(&mut self, event_loop: &mut EventLoop) -> Option<Instant> {
+        if let State::Open { id } = self.state {
+            self.outbox.look(event_loop.connections(), id);
+        }
         let State::Waiting { until, attempt } = self.state else { return None };
         let now = Instant::now();
         if until > now {
@@ -238,6 +246,12 @@ impl Reconnecting {
                 self.outbox.pass_on(connections, id);
                 None
             }
+            Event::Dropped(dropped) => {
+                if dropped.oldest > 0 {
+                    self.outbox.has_dropped();
+                }
+                None
+            }
             Event::Closed(closed) => Some(self.ended(closed)),
             _ => None,
         }
@@ -269,12 +283,14 @@ impl Reconnecting {
 
     /// How long, unless it gives up.
     fn wait(&mut self, now: Instant, after: Option<Duration>) -> Option<Duration> {
+        // A time that the clock does not know never comes.
         let wait = self.backoff.failed(now, random(), after);
-        self.state = match wait.and_then(|wait| now.checked_add(wait)) {
+        let until = wait.and_then(|wait| now.checked_add(wait));
+        self.state = match until {
             Some(until) => State::Waiting { until, attempt: self.backoff.failures().saturating_add(1) },
             None => State::Stopped(Stop::GivenUp),
         };
-        wait
+        until.and(wait)
     }
 
     /// Sends a message now, or when a connection is open. Answers its number.
@@ -296,6 +312,7 @@ impl Reconnecting {
                 // What a policy for slow consumers would drop waits here.
                 Ok(SendStatus::Dropped) => {}
                 Err(error) if !outbox::may_pass(error) => return Err(error.into()),
+                Err(SendError::UnfinishedMessage) => self.outbox.look_again(),
                 Err(_) => {}
             },
             _ => {}
@@ -349,7 +366,8 @@ impl Reconnecting {
         self.outbox.len()
     }
 
-    /// Takes out what waits: after it has stopped, that is what was never sent.
+    /// Takes out what waits: after it has stopped, that is what was never sent. Before, their numbers may lie among the uncertain
+    /// ones that are told later.
     pub fn take_unsent(&mut self) -> Vec<Unsent> {
         self.outbox.take()
     }

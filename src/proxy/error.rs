@@ -1,6 +1,6 @@
 //! What can go wrong on the way through a proxy.
 
-use std::fmt;
+use std::{fmt, io};
 
 use thiserror::Error;
 
@@ -50,9 +50,15 @@ pub enum ProxyError {
         /// Its length in bytes.
         length: usize,
     },
+    /// The host is neither a name nor an address, so nothing was said of it to the proxy.
+    #[error("not a host's name or address")]
+    Host,
     /// The proxy closed the connection before the tunnel stood.
     #[error("the proxy closed the connection")]
     Eof,
+    /// The connection to the proxy failed before the tunnel stood, such as by a reset.
+    #[error("the connection to the proxy failed: {0}")]
+    Io(io::ErrorKind),
 }
 
 /// What a SOCKS5 proxy says in place of connecting (RFC 1928, section 6).

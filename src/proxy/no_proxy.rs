@@ -107,7 +107,14 @@ fn network(entry: &str) -> Option<Host> {
             let address = address.to_canonical();
             Some(Host::Network(address, if address.is_ipv4() { 32 } else { 128 }))
         }
-        Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).map(|bits| Host::Network(address, bits)),
+        Some(bits) => {
+            let bits: u8 = bits.parse().ok().filter(|bits| *bits <= most)?;
+            // Hosts are compared in their canonical form, so a network of mapped addresses is one of IPv4.
+            Some(match address.to_canonical() {
+                IpAddr::V4(mapped) if address.is_ipv6() && bits >= 96 => Host::Network(mapped.into(), bits - 96),
+                _ => Host::Network(address, bits),
+            })
+        }
     }
 }
 
@@ -167,6 +174,9 @@ mod tests {
             ("fd00::/8", "fdff::1", 80, true),
             ("fd00::/8", "fe00::1", 80, false),
             ("127.0.0.1", "::ffff:127.0.0.1", 80, true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", 80, true),
+            ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3", 80, true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", 80, false),
         ] {
             assert_eq!(NoProxy::new(list).unwrap().has(host, port), has, "{host}:{port} in {list:?}");
         }

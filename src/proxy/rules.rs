@@ -36,7 +36,8 @@ impl ProxyRules {
     ///
     /// As there.
     pub fn from_env() -> Result<Self, ProxyUrlError> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        // What is no text is no URL either: the error says so, where nothing would be a connection without the proxy.
+        Self::from_variables(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// From variables by their names, those in lower case first:

@@ -1,11 +1,11 @@
 //! One tunnel through a proxy, from the first byte until it stands.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use super::{Protocol, Proxy, connect::Connect, error::ProxyError, socks5::Socks5};
 use crate::{
     buffer::{RecvBuffer, SendQueue},
-    http::Limits,
+    http::{Limits, is_valid_host},
 };
 
 /// A client's connection while a proxy makes a tunnel of it: without I/O, without a clock.
@@ -40,7 +40,7 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// [`ProxyError::Name`], of a SOCKS5 proxy.
+    /// [`ProxyError::Name`], of a SOCKS5 proxy. [`ProxyError::Host`] for what is neither a name (RFC 3986, 3.2.2) nor an address.
     pub fn new(proxy: &Proxy, host: &str, port: u16, limits: Limits) -> Result<Self, ProxyError> {
         let mut queue = SendQueue::new();
         let credentials = proxy.credentials.as_ref();
@@ -48,6 +48,11 @@ impl Tunnel {
             Protocol::Connect => State::Connect(Connect::new(host, port, credentials, limits, &mut queue)),
             Protocol::Socks5 => State::Socks5(Socks5::new(host, port, credentials, &mut queue)?),
         };
+        // The line of a request and a field of it hold the name: it must not end either.
+        let is_name = || is_valid_host(host.as_bytes()) && !host.contains([':', '[']);
+        if host.parse::<IpAddr>().is_err() && !is_name() {
+            return Err(ProxyError::Host);
+        }
         Ok(Self { queue, state })
     }
 
@@ -265,6 +270,24 @@ mod tests {
         assert_eq!((made(1), made(255)), (Ok(()), Ok(())));
         assert_eq!(made(0), Err(ProxyError::Name { length: 0 }));
         assert_eq!(made(256), Err(ProxyError::Name { length: 256 }));
+    }
+
+    #[test]
+    fn what_is_no_host_is_not_said_to_a_proxy() {
+        for proxy in ["http://p", "socks5://p"] {
+            let proxy = Proxy::from_url(proxy).unwrap();
+            let made = |host: &str| Tunnel::new(&proxy, host, 80, Limits::default()).map(|_| ());
+            for host in ["h", "h.example.", "127.0.0.1", "::1", "xn--4ca.example"] {
+                assert_eq!(made(host), Ok(()), "{host}");
+            }
+            for host in
+                ["h\r\nX: y", "h HTTP/1.1", "h\0", "h:81", "[::1]", "::1%eth0", "a/b", "u@h", "h#", "h\\", "\u{e9}"]
+            {
+                assert_eq!(made(host), Err(ProxyError::Host), "{host:?}");
+            }
+        }
+        let proxy = Proxy::from_url("http://p").unwrap();
+        assert_eq!(Tunnel::new(&proxy, "", 80, Limits::default()).map(|_| ()), Err(ProxyError::Host));
     }
 
     #[test]

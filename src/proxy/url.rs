@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::ProxyUrlError;
-use crate::http::is_valid_host;
+use crate::http::{is_valid_host, without_brackets};
 
 /// The longest user and password (RFC 1929, section 2).
 const MAX_SOCKS_FIELD: usize = 255;
@@ -123,7 +123,7 @@ fn host_and_port(authority: &str) -> Result<(&str, u16), ProxyUrlError> {
         digits if !digits.bytes().all(|byte| byte.is_ascii_digit()) => return Err(ProxyUrlError::Port),
         digits => digits.parse().ok().filter(|&port| port != 0).ok_or(ProxyUrlError::Port)?,
     };
-    Ok((host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port))
+    Ok((without_brackets(host).ok_or(ProxyUrlError::Host)?, port))
 }
 
 impl Credentials {
@@ -209,6 +209,8 @@ mod tests {
             ("http://", E::Host),
             ("http://a b", E::Host),
             ("http://::1", E::Host),
+            ("http://[v1.example.com]", E::Host),
+            ("http://[fe80::1%25eth0]", E::Host),
             ("http://h:0", E::Port),
             ("http://h:65536", E::Port),
             ("http://h:+1", E::Port),

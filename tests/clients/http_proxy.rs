@@ -108,6 +108,29 @@ fn refusals_garbage_and_ends_are_told_apart() {
 }
 
 #[test]
+fn a_proxy_that_resets_the_connection_is_told_as_such_and_a_server_behind_one_too() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut world = World::new();
+    for is_up in [false, true] {
+        let id = world.connect_to("ws://chat.test/", by(&format!("http://{address}")));
+        let mut proxy = world.accept(&listener);
+        let _ = world.head(&mut proxy);
+        if is_up {
+            proxy.send(ESTABLISHED);
+            let _ = world.head(&mut proxy);
+        }
+        socket2::SockRef::from(&proxy.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(proxy);
+        let reset = std::io::ErrorKind::ConnectionReset;
+        match &world.closed(id).cause {
+            Cause::Io(error) if is_up => assert_eq!(*error, reset),
+            Cause::Connect(error) if !is_up => assert_eq!(**error, ConnectError::Proxy(ProxyError::Io(reset))),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_proxy_that_hangs_has_the_time_of_the_opening_handshake_and_no_more() {
     for answer in ["", "HTTP/1.1 200 O", ESTABLISHED] {
         let (listener, address) = listener("127.0.0.1:0");
@@ -173,4 +196,23 @@ fn rules_choose_the_proxy() {
     let _ = world.connect_to("ws://chat.test/", options);
     let mut peer = world.accept(&proxies);
     assert!(world.head(&mut peer).starts_with("CONNECT chat.test:80 "));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_variable_that_is_no_text_is_told_and_not_taken_for_unset() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Command};
+    const NAME: &str = "http_proxy::a_variable_that_is_no_text_is_told_and_not_taken_for_unset";
+    if crate::support::is_alone() {
+        let error = ProxyRules::from_env().unwrap_err();
+        assert_eq!(error.to_string(), "all_proxy: invalid user information in a proxy's URL");
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", NAME]).env("WIREROOM_ALONE", "1");
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
+        child.env_remove(name);
+    }
+    let output = child.env("all_proxy", OsStr::from_bytes(b"socks5://me:p\xff@127.0.0.1:1")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

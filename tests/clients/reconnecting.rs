@@ -404,3 +404,95 @@ fn what_can_never_be_stops_at_once() {
     rig.turn();
     assert_eq!(rig.client().state(), State::Stopped(Stop::Unsupported));
 }
+
+#[test]
+fn what_waits_behind_a_message_in_fragments_follows_it() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut rig = Rig::new([client(address, at_once())]);
+    let mut server = rig.accept(&listener);
+    rig.until("open", |rig| rig.is_open());
+    let id = rig.client().id().unwrap();
+    let mut writer = rig.world.event_loop.connections().writer(id, Kind::Text).unwrap();
+    let _ = writer.write(b"half").unwrap();
+    assert_eq!(rig.send("next"), Ok(0));
+    rig.turn();
+    assert_eq!(rig.client().queued_messages(), 1);
+    let writer = rig.world.event_loop.connections().writer(id, Kind::Text).unwrap();
+    let _ = writer.finish().unwrap();
+    rig.until("both", |rig| {
+        server.receive();
+        rig.client().queued_messages() == 0 && server.inbox.len() >= 2 * 6 + 2 + 8
+    });
+    let frames: Vec<_> = std::iter::from_fn(|| unmasked(&mut server)).collect();
+    assert_eq!(frames.last(), Some(&(0x81, b"next".to_vec())), "{frames:?}");
+}
+
+#[test]
+fn what_a_policy_for_slow_consumers_has_dropped_is_uncertain_even_behind_an_answered_close() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let config = Config::builder().max_send_buffer(64 * 1024).high_water_mark(32 * 1024).low_water_mark(16 * 1024);
+    let config = config.slow_consumer(SlowConsumer::DropOldest).build().unwrap();
+    let mut rig = Rig::new([client_with(address, at_once(), config)]);
+    let mut server = rig.accept(&listener);
+    rig.until("open", |rig| rig.is_open());
+    let text = "x".repeat(20_000);
+    let mut sent = 0;
+    // Nothing is written meanwhile.
+    while sent < 20 {
+        assert_eq!(rig.send(&text), Ok(sent));
+        sent += 1;
+    }
+    assert_eq!(rig.client().queued_messages(), 0, "all were accepted");
+    rig.clients[0].0.close(rig.world.event_loop.connections(), CloseCode::NORMAL, "");
+    let mut heard = 0;
+    rig.until("our Close", |_| {
+        server.receive();
+        while let Some((first, _)) = unmasked(&mut server) {
+            if first == 0x88 {
+                return true;
+            }
+            heard += 1;
+        }
+        false
+    });
+    assert!(heard < sent, "{heard} of {sent} were dropped");
+    server.send(b"\x88\x02\x03\xe8");
+    assert_eq!(rig.stopped(), (Stop::Closed, 0..sent));
+}
+
+#[test]
+fn a_wait_that_has_no_end_is_told_as_the_end() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let backoff = Backoff::new().max_retry_after(Duration::MAX);
+    let mut rig = Rig::new([client(address, ReconnectOptions::new().backoff(backoff))]);
+    let mut server = rig.accept_unanswered(&listener);
+    let _ = rig.head(&mut server);
+    server.send("HTTP/1.1 503 Busy\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(rig.stopped(), (Stop::GivenUp, 0..0));
+}
+
+#[test]
+fn what_was_taken_back_does_not_hide_what_is_uncertain() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut rig = Rig::new([client(address, at_once())]);
+    let mut server = rig.accept(&listener);
+    rig.until("open", |rig| rig.is_open());
+    assert_eq!(rig.send("a"), Ok(0));
+    // Within a message in fragments another waits.
+    let id = rig.client().id().unwrap();
+    let _ = rig.world.event_loop.connections().writer(id, Kind::Text).unwrap().write(b"half").unwrap();
+    assert_eq!(rig.send("b"), Ok(1));
+    let unsent = rig.clients[0].0.take_unsent();
+    assert_eq!(unsent.iter().map(|unsent| unsent.number).collect::<Vec<_>>(), [1]);
+    assert_eq!(rig.texts(&mut server, 1), ["a"]);
+    drop(server);
+    let uncertain = rig.interrupted();
+    assert!(uncertain.contains(&0), "{uncertain:?}");
+    // Once only.
+    let mut server = rig.accept(&listener);
+    rig.until("open", |rig| rig.is_open());
+    assert_eq!(rig.send("c"), Ok(2));
+    assert_eq!(rig.texts(&mut server, 1), ["c"]);
+    drop(server);
+    assert_eq!(rig.interrupted(), 2..3);
+}

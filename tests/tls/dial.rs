@@ -105,6 +105,17 @@ fn by_name_by_address_and_by_a_resolver_of_ones_own() {
 }
 
 #[test]
+fn a_host_that_no_certificate_can_be_for_is_told_as_such() {
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut world = World::new();
+    let id = world.connect_to("wss://a!b/", options().resolver(move |_, _| Ok(vec![address])));
+    let mut peer = world.accept(&listener);
+    assert_eq!(world.unreached(id), ConnectError::ServerName { host: "a!b".into() });
+    world.end_of_stream(&mut peer);
+    assert_eq!(peer.inbox, b"", "nothing was said without TLS");
+}
+
+#[test]
 fn without_tls_in_the_options_wss_is_an_error_at_once() {
     let mut world = World::new();
     let proxy = Proxy::from_url("http://127.0.0.1:9").unwrap();

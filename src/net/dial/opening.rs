@@ -3,7 +3,11 @@
 use std::{io, time::Instant};
 
 use super::Stage;
-use crate::{SendQueue, net::phase::Opening, proxy::Tunnel};
+use crate::{
+    Cause, ConnectError, SendQueue,
+    net::phase::Opening,
+    proxy::{ProxyError, Tunnel},
+};
 
 impl Opening {
     /// A socket has been asked to connect, or is about to be.
@@ -44,6 +48,14 @@ impl Opening {
             && dial.attempt.is_some_and(|(_, until)| until <= now)
         {
             dial.fail(io::ErrorKind::TimedOut);
+        }
+    }
+
+    /// Why it ends when its transport fails.
+    pub(in crate::net) fn lost(&self, error: io::ErrorKind) -> Cause {
+        match self.tunnel() {
+            Some(_) => ConnectError::Proxy(ProxyError::Io(error)).into(),
+            None => Cause::Io(error),
         }
     }
 

@@ -35,7 +35,7 @@ impl Comeback {
     /// | the proxy wants credentials, or others; or refuses with a status below 500, or by its ruleset | stop |
     /// | refused with 408, 425, 429, 500, 502, 503, 504, or another of 5xx | retry, after `Retry-After` if there is one |
     /// | refused with 501, 505, or any other status: 401, 403, 404 .. | stop |
-    /// | a redirect that is not followed | stop |
+    /// | a redirect that is not followed; a host that no certificate can be for | stop |
     /// | no answer, or none that is one | retry |
     pub fn after(closed: &Closed) -> Self {
         match &closed.cause {
@@ -47,6 +47,8 @@ impl Comeback {
             }
             Cause::Handshake(error) => after_handshake(error),
             Cause::Connect(error) => after_connect(error),
+            // What a peer says behind our Close is an echo of it, and no word of its own.
+            _ if closed.initiator == Some(Initiator::Local) => Self::Retry,
             _ => match closed.peer.as_ref().and_then(|frame| frame.code).map(|code| code.as_u16()) {
                 Some(1000 | 1002 | 1003 | 1007..=1010) => Self::Stop,
                 _ => Self::Retry,
@@ -74,10 +76,14 @@ fn after_connect(error: &ConnectError) -> Comeback {
             | ProxyError::NoMethod
             | ProxyError::WrongCredentials
             | ProxyError::Name { .. }
+            | ProxyError::Host
             | ProxyError::Refused { status: ..500, .. }
             | ProxyError::Socks(SocksReply::NotAllowed),
         ) => Comeback::Stop,
-        ConnectError::Redirect(_) | ConnectError::TooManyRedirects { .. } | ConnectError::NoTls => Comeback::Stop,
+        ConnectError::Redirect(_)
+        | ConnectError::TooManyRedirects { .. }
+        | ConnectError::ServerName { .. }
+        | ConnectError::NoTls => Comeback::Stop,
         _ => Comeback::Retry,
     }
 }
@@ -161,11 +167,15 @@ mod tests {
             (ConnectError::Unreachable { attempts: Vec::new() }.into(), None, Comeback::Retry),
             (ConnectError::NoAddress { host: "h".into() }.into(), None, Comeback::Retry),
             (ConnectError::NoTls.into(), None, Comeback::Stop),
+            (ConnectError::ServerName { host: "a!b".into() }.into(), None, Comeback::Stop),
             (ConnectError::TooManyRedirects { limit: 1 }.into(), None, Comeback::Stop),
         ] {
             let ended = closed(cause, initiator, None);
             assert_eq!(Comeback::after(&ended), expected, "{ended}");
         }
+        // The peer's code is the echo of ours.
+        let echoed = closed(Cause::SlowConsumer, local, Some(1008));
+        assert_eq!(Comeback::after(&echoed), Comeback::Retry);
         let reason = String::new;
         for (error, expected) in [
             (ProxyError::AuthenticationRequired { reason: reason() }, Comeback::Stop),

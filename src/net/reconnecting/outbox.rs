@@ -32,11 +32,16 @@ pub(super) struct Outbox {
     settled: u64,
     /// Below it, a connection has accepted all.
     passed: u64,
+    /// The connection has dropped some of what it had accepted.
+    dropped: bool,
+    /// A message in fragments is unfinished, and no event will tell when it has been finished.
+    looks: bool,
 }
 
 impl Outbox {
     pub(super) fn new(max_bytes: usize, max_messages: usize) -> Self {
-        Self { waiting: VecDeque::new(), bytes: 0, max_bytes, max_messages, settled: 0, passed: 0 }
+        let (waiting, dropped, looks) = (VecDeque::new(), false, false);
+        Self { waiting, bytes: 0, max_bytes, max_messages, settled: 0, passed: 0, dropped, looks }
     }
 
     /// Puts a message behind those that wait.
@@ -62,9 +67,11 @@ impl Outbox {
 
     /// Sends what waits, as much as the connection takes without a jam.
     pub(super) fn pass_on(&mut self, connections: &mut Connections, id: ConnId) {
+        self.looks = false;
         while let Some((kind, payload)) = self.waiting.front() {
             let status = connections.send_bytes(id, *kind, payload.clone());
             if !matches!(status, Ok(SendStatus::Queued | SendStatus::Backpressure)) {
+                self.looks = status == Err(SendError::UnfinishedMessage);
                 return;
             }
             self.bytes -= payload.len();
@@ -76,13 +83,31 @@ impl Outbox {
         }
     }
 
+    /// As [`Outbox::pass_on`], where no event comes when it is time to.
+    pub(super) fn look(&mut self, connections: &mut Connections, id: ConnId) {
+        if self.looks {
+            self.pass_on(connections, id);
+        }
+    }
+
+    /// No event will tell when what waits can be passed on.
+    pub(super) fn look_again(&mut self) {
+        self.looks = true;
+    }
+
+    /// The connection has dropped some of what it had accepted: its end answers to the others only.
+    pub(super) fn has_dropped(&mut self) {
+        self.dropped = true;
+    }
+
     pub(super) fn acknowledge(&mut self, number: u64) {
         self.settled = self.settled.max(number.min(self.passed));
     }
 
     /// The connection has ended: which messages are uncertain, if its end is not an answer to all of them.
     pub(super) fn settle(&mut self, is_answered: bool) -> Range<u64> {
-        let first = if is_answered { self.passed } else { self.settled };
+        let is_whole = !std::mem::take(&mut self.dropped);
+        let first = if is_answered && is_whole { self.passed } else { self.settled };
         self.settled = self.passed;
         first..self.passed
     }
@@ -90,9 +115,11 @@ impl Outbox {
     pub(super) fn take(&mut self) -> Vec<Unsent> {
         let first = self.passed;
         self.bytes = 0;
-        // Their numbers are not given again.
+        // Their numbers are not given again. What a connection has accepted before them may still become uncertain.
         self.passed += self.waiting.len() as u64;
-        self.settled = self.passed;
+        if self.settled == first {
+            self.settled = self.passed;
+        }
         let waiting = self.waiting.drain(..).zip(first..);
         waiting.map(|((kind, payload), number)| Unsent { number, kind, payload }).collect()
     }
