@@ -7,7 +7,11 @@ use wireroom::{
     handshake::{HandshakeError, Refusal},
 };
 
-use crate::{dial::plain, show::escape_line};
+use crate::{
+    dial::{plain, shown},
+    reach,
+    show::escape_line,
+};
 
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
@@ -15,11 +19,14 @@ Exit status:
   1    something here: a file, an address in use, the terminal; errors that `bench` has counted
   2    usage: an option or URL that makes no sense
   3    could not connect: unknown host, closed port, hung up before an answer
-  4    refused by HTTP: the server answered with a status other than 101
+  4    refused by HTTP: the server answered with a status other than 101, or redirects beyond --follow
   5    protocol failure: the server speaks no WebSocket, or broke a rule or --max-size
   6    abnormal end: no closing handshake, or a Close before --count messages had come
   7    timeout: no answer within --timeout, too few messages within --wait, no Close in time
   8    closed by the server with another code than 1000 and 1001
+  9    TLS: a certificate that is not trusted, expired or for another host, or a server that speaks no TLS
+  10   the proxy refused, or does not speak as a proxy
+  11   the proxy wants credentials, or others (407)
   130  interrupted a second time, or before the connection was open";
 
 /// What this program exits with.
@@ -34,6 +41,9 @@ pub(crate) enum Status {
     Abnormal = 6,
     Timeout = 7,
     OtherCode = 8,
+    Tls = 9,
+    Proxy = 10,
+    ProxyCredentials = 11,
     Interrupted = 130,
 }
 
@@ -100,6 +110,8 @@ pub(crate) fn of_end(closed: &Closed, opened: bool, url: &str, timeout: f64) -> 
     match &closed.cause {
         Cause::Clean => of_close(closed),
         Cause::Handshake(error) => of_handshake(error, url, timeout),
+        Cause::Connect(error) => reach::of_connect(error, url),
+        Cause::Tls(error) => reach::of_tls(error, opened, url),
         Cause::Failed(error @ ProtocolError::MessageTooBig { .. }) => {
             fail(Status::Protocol, format!("{error}, --max-size"))
         }
@@ -145,7 +157,7 @@ fn of_handshake(error: &HandshakeError, url: &str, timeout: f64) -> Result<(), F
         HandshakeError::Eof => (Status::Unreachable, format!("{url} hung up before it answered")),
         HandshakeError::Refused(refusal) => (Status::Refused, describe_refusal(refusal)),
         HandshakeError::Redirect { status, location } => {
-            (Status::Refused, format!("the server redirects ({status}) to {location}"))
+            (Status::Refused, format!("the server redirects ({status}) to {}", shown(location)))
         }
         HandshakeError::Response(error) => (Status::Protocol, format!("{url} does not speak HTTP: {error}")),
         other => (Status::Protocol, format!("{url} does not speak WebSocket: {other}")),

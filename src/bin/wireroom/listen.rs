@@ -2,11 +2,41 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use wireroom::{Config, Loops, SharedListener};
+use clap::Args;
 #[cfg(unix)]
-use wireroom::{ListenOptions, UnixSocket};
+use wireroom::UnixSocket;
+use wireroom::{Config, Inherited, ListenOptions, Loops, ServerTls, SharedListener};
 
-use crate::{dial::plain, failure::Failure};
+use crate::{dial::plain_text, failure::Failure};
+
+/// How a server listens.
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    /// Where to listen: 127.0.0.1:9001, a port on the loopback address (0: a free one), or unix:PATH.
+    #[arg(default_value = "127.0.0.1:9001")]
+    address: Address,
+    /// Serve wss:// with this certificate and its chain (PEM).
+    #[arg(long = "tls-cert", value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long = "tls-key", value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// Permissions of the file of unix:PATH, as 0660: who may write to it may connect. By default the umask leaves them.
+    #[cfg(unix)]
+    #[arg(long, value_name = "MODE", value_parser = octal)]
+    socket_mode: Option<u32>,
+    /// Serve on the socket that the program was started with: systemd's socket activation (LISTEN_FDS).
+    #[arg(long, conflicts_with = "address")]
+    inherit: bool,
+}
+
+#[cfg(unix)]
+fn octal(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("an octal number, at most 0777".to_owned()),
+    }
+}
 
 /// Where to listen: `HOST:PORT`, `PORT` (on the loopback address), or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,22 +81,67 @@ impl fmt::Display for Address {
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) listener: SharedListener,
-    pub(crate) address: Address,
+    /// As it may be told.
+    pub(crate) address: String,
 }
 
-impl Listening {
-    pub(crate) fn on(address: &Address, loops: &Loops, config: Config) -> Result<Self, Failure> {
-        let listener = match address {
-            Address::Tcp(address) => loops.listen(*address, config),
-            #[cfg(unix)]
-            Address::Unix(path) => {
-                let options = ListenOptions::new().unix(UnixSocket::new().remove_on_stop());
-                loops.listen_unix_with(path, options, config)
-            }
+impl Listen {
+    /// Before there are threads: it looks into the environment, and takes from it.
+    pub(crate) fn on(&self, loops: &Loops, config: Config) -> Result<Listening, Failure> {
+        let options = self.options()?;
+        let (listener, mut told) = if self.inherit {
+            (inherited(loops, options, config)?, "the inherited socket".to_owned())
+        } else {
+            let listener = match &self.address {
+                Address::Tcp(address) => loops.listen_with(*address, options, config),
+                #[cfg(unix)]
+                Address::Unix(path) => loops.listen_unix_with(path, options, config),
+            };
+            (listener.map_err(|error| cannot_listen(&self.address, &error))?, self.address.to_string())
         };
-        let listener = listener.map_err(|error| cannot_listen(address, &error))?;
-        let address = listener.local_addr().map_or_else(|| address.clone(), Address::Tcp);
-        Ok(Self { listener, address })
+        if let Some(address) = listener.local_addr() {
+            told = address.to_string();
+        }
+        let address = match self.certificate {
+            Some(_) if listener.local_addr().is_some() => format!("wss://{told}"),
+            Some(_) => format!("{told}, TLS"),
+            None => told,
+        };
+        Ok(Listening { listener, address })
+    }
+
+    fn options(&self) -> Result<ListenOptions, Failure> {
+        let mut options = ListenOptions::new();
+        #[cfg(unix)]
+        {
+            let mut socket = UnixSocket::new().replace_stale().remove_on_stop();
+            match (&self.address, self.socket_mode) {
+                (Address::Unix(_), Some(mode)) => socket = socket.mode(mode),
+                (_, None) => {}
+                _ => return Err(Failure::usage("--socket-mode is for unix:PATH")),
+            }
+            options = options.unix(socket);
+        }
+        if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
+            let unusable = |error: wireroom::TlsConfigError| {
+                let (files, error) = (format!("{}, {}", certificate.display(), key.display()), error.to_string());
+                Failure::here(format_args!("--tls-cert and --tls-key ({files}): {}", plain_text(&error)))
+            };
+            options = options.tls(ServerTls::from_pem_files(certificate, key).map_err(unusable)?);
+        }
+        Ok(options)
+    }
+}
+
+fn inherited(loops: &Loops, options: ListenOptions, config: Config) -> Result<SharedListener, Failure> {
+    let wrong = |error: io::Error| Failure::here(format_args!("--inherit: {error}"));
+    let mut inherited = Inherited::from_env().map_err(wrong)?;
+    if inherited.len() > 1 {
+        return Err(Failure::here(format_args!("--inherit: one socket, not {}", inherited.len())));
+    }
+    match inherited.take(0).map_err(wrong)? {
+        Some(listener) => loops.listen_on(listener, options, config).map_err(wrong),
+        None => Err(Failure::here("--inherit: no socket was handed over, LISTEN_FDS says where they are")),
     }
 }
 
@@ -115,10 +190,16 @@ impl SocketFile {
 }
 
 pub(crate) fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
-    let hint = match (address, error.kind()) {
-        #[cfg(unix)]
-        (Address::Unix(_), io::ErrorKind::AddrInUse) => ": the file exists; remove it if no server uses it",
-        _ => "",
-    };
-    Failure::here(format_args!("cannot listen on {address}: {}{hint}", plain(error)))
+    let text = error.to_string();
+    let mut text = plain_text(&text);
+    #[cfg(unix)]
+    if let Address::Unix(path) = address {
+        // The address says so already.
+        let path = format!("{}: ", path.display());
+        text = text.strip_prefix(path.as_str()).unwrap_or(text);
+        if text == "Address already in use" {
+            text = "the file exists; remove it if no server uses it";
+        }
+    }
+    Failure::here(format_args!("cannot listen on {address}: {text}"))
 }

@@ -16,6 +16,7 @@ use super::{
     observer::From,
     pair::{End, Pair},
     print::Printer,
+    secure::Secure,
     wire::{Door, Wire},
 };
 use crate::{
@@ -35,7 +36,16 @@ const READ: usize = 64 << 10;
 /// So long after accepting failed, for lack of descriptors mostly, it is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
-pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], color: When) -> Result<(), Failure> {
+/// The server.
+#[derive(Debug)]
+pub(super) struct Upstream<'u> {
+    /// What `--rewrite-host` puts into the Host field.
+    pub(super) authority: &'u str,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) secure: Option<Secure>,
+}
+
+pub(super) fn run(options: &Options, upstream: Upstream<'_>, color: When) -> Result<(), Failure> {
     let mut poll = Poll::new()?;
     // Kept until the end: a waker that is dropped takes its word with it.
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -60,8 +70,7 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
         Printer { json: options.json, paint: Paint::for_stdout(color), began: Instant::now(), broken: said.err() };
     let mut relay = Relay {
         options,
-        authority,
-        addresses,
+        upstream,
         printer,
         pairs: BTreeMap::new(),
         clients: 0,
@@ -98,8 +107,7 @@ impl Drop for RemovedAtEnd {
 
 struct Relay<'o> {
     options: &'o Options,
-    authority: &'o str,
-    addresses: &'o [SocketAddr],
+    upstream: Upstream<'o>,
     printer: Printer,
     /// By the number of the client.
     pairs: BTreeMap<usize, Pair>,
@@ -135,10 +143,11 @@ impl Relay<'_> {
             return self.printer.note(Some(number), "refused", &text);
         }
         self.printer.note(Some(number), "connected", &format!("from {who}"));
-        let host = self.options.rewrite_host.then(|| self.authority.to_owned());
+        let host = self.options.rewrite_host.then(|| self.upstream.authority.to_owned());
         let tokens = [Token(FIRST + number * 2), Token(FIRST + number * 2 + 1)];
         let how = (self.options.payload as usize, host, self.options.timeout);
-        match Pair::new(client, self.addresses, registry, tokens, how) {
+        let server = (self.upstream.addresses.as_slice(), self.upstream.secure.as_ref());
+        match Pair::new(client, server, registry, tokens, how) {
             Ok(pair) => _ = self.pairs.insert(number, pair),
             Err(error) => self.ended(number, &End::NoServer(plain(&error))),
         }
