@@ -76,7 +76,7 @@ fn servers_that_speak_no_websocket() {
     let at = answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 18\r\n\r\n\n go\x1b[2J away \n\nsecond");
     assert_eq!(connecting(4, at), "the server answered 403 Forbidden: go\\u{1b}[2J away");
     let at = answering(b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(connecting(4, at), "the server redirects (302) to https://elsewhere/");
+    assert_eq!(connecting(4, at), "the server redirects (302) to https://elsewhere/; --follow follows it");
     let at = answering(b"220 mail.example ESMTP\r\n\r\n");
     let sentence = connecting(5, at);
     assert!(sentence.starts_with(&format!("ws://{at}/ does not speak HTTP: malformed status line")), "{sentence}");

@@ -164,3 +164,37 @@ fn the_file_of_a_socket_is_removed_at_the_end_if_it_is_still_ours() {
         }
     }
 }
+
+/// As of systemd's socket activation.
+#[test]
+fn a_socket_that_the_program_was_started_with() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let activated = |variables: &str, descriptor: std::process::Stdio| {
+        let script = format!("exec 3<&0 </dev/null; {variables} exec \"$0\" serve --inherit");
+        let program = ["-c", &script, env!("CARGO_BIN_EXE_wireroom")];
+        let mut command = std::process::Command::new("sh");
+        command.args(program).stdin(descriptor).stdout(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let descriptor = std::os::fd::OwnedFd::from(listener);
+    let server = activated("LISTEN_FDS=1", descriptor.into());
+    assert_eq!(succeeds(&["connect", &url, "--once"], b"hi\n"), "hi\n");
+    assert!(std::process::Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+    let ended = server.wait_with_output().unwrap();
+    let at = url.trim_start_matches("ws://").trim_end_matches('/');
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), format!("listening on {at}\n"));
+    assert_eq!(ended.status.code(), Some(0));
+    for (variables, why) in [
+        ("LISTEN_FDS=", "no socket was handed over"),
+        ("LISTEN_FDS=2", "one socket, not 2"),
+        ("LISTEN_FDS=x", "not a number"),
+        ("LISTEN_FDS=1", "not a stream socket"),
+    ] {
+        let ended = activated(variables, std::process::Stdio::null()).wait_with_output().unwrap();
+        let sentence = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{sentence}");
+        assert!(sentence.starts_with("wireroom: --inherit: ") && sentence.contains(why), "{variables}: {sentence}");
+    }
+    assert_eq!(run(&["serve", "9001", "--inherit"], b"").status, 2);
+}

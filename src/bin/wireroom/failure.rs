@@ -157,7 +157,7 @@ fn of_handshake(error: &HandshakeError, url: &str, timeout: f64) -> Result<(), F
         HandshakeError::Eof => (Status::Unreachable, format!("{url} hung up before it answered")),
         HandshakeError::Refused(refusal) => (Status::Refused, describe_refusal(refusal)),
         HandshakeError::Redirect { status, location } => {
-            (Status::Refused, format!("the server redirects ({status}) to {}", shown(location)))
+            (Status::Refused, format!("the server redirects ({status}) to {}; --follow follows it", shown(location)))
         }
         HandshakeError::Response(error) => (Status::Protocol, format!("{url} does not speak HTTP: {error}")),
         other => (Status::Protocol, format!("{url} does not speak WebSocket: {other}")),

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+use rustls::{ClientConfig, ClientConnection, InvalidMessage, pki_types::ServerName};
 
 /// What a connection to a `wss://` server begins with.
 #[derive(Clone, Debug)]
@@ -95,5 +95,10 @@ impl Records {
 }
 
 fn failed(error: rustls::Error) -> io::Error {
-    io::Error::other(format!("TLS: {error}"))
+    match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
+            io::Error::other("it does not speak TLS; it may be a ws:// server")
+        }
+        error => io::Error::other(format!("TLS: {error}")),
+    }
 }
