@@ -263,9 +263,8 @@ fn a_tap_of_servers_that_do_not_shake_hands() {
         let (tap, address) = Program::serving(&["tap", "0", &format!("wss://{at}/"), "--ca", &ca, "--timeout", "1"]);
         let mut client = TcpStream::connect(&address).unwrap();
         client.set_read_timeout(Some(LIMIT)).unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-        client.shutdown(Shutdown::Write).unwrap();
-        assert!(client.read(&mut [0; 16]).is_err(), "it is reset");
+        let written = client.write_all(b"GET / HTTP/1.1\r\n\r\n").and_then(|()| client.shutdown(Shutdown::Write));
+        assert!(written.and_then(|()| client.read(&mut [0; 16])).is_err(), "it is reset");
         let lines = tap.lines_to("the client is reset").concat();
         assert!(lines.contains(why), "{why}: {lines}");
     }

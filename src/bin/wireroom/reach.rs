@@ -3,7 +3,7 @@
 use wireroom::{ConnectError, FailedAttempt, TlsError, proxy::ProxyError};
 
 use crate::{
-    dial::plain_text,
+    dial::{plain_text, shown},
     failure::{Failure, Status},
 };
 
@@ -26,7 +26,10 @@ pub(crate) fn of_connect(error: &ConnectError, to: &str) -> Outcome {
         ConnectError::Redirect(error) => {
             (Status::Refused, format!("the server redirects, which is not followed: {error}"))
         }
-        ConnectError::TooManyRedirects { limit } => (Status::Refused, format!("more than {limit} redirects, --follow")),
+        ConnectError::TooManyRedirects { limit, location } => {
+            let sentence = format!("the server redirects again, to {}, beyond --follow {limit}", shown(location));
+            (Status::Refused, sentence)
+        }
         ConnectError::NoTls => {
             let sentence =
                 "the server redirects to wss://, and the system has no root certificates: --ca FILE names some";
