@@ -5,11 +5,18 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     process::Command,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
-use wireroom::{ClientCertificates, Config, Event, EventLoop, ListenOptions, ServerTls};
+use wireroom::{
+    ClientCertificates, Config, Event, EventLoop, ListenOptions, ServerTls,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
 
 use super::support::{Echo, LIMIT, Program, answering, by_hand, fails, run, succeeds};
 
@@ -166,7 +173,7 @@ fn a_certificate_of_the_client() {
     assert_eq!(stranger.status, 9, "{stranger:?}");
     assert!(stranger.err.contains("TLS: the peer's alert"), "{stranger:?}");
     assert!(fails(9, &["connect", &url, "--ca", &ca]).contains("certificate_required"));
-    handle.shut_down(std::time::Duration::ZERO, std::time::Duration::from_millis(200));
+    handle.shut_down(Duration::ZERO, Duration::from_millis(200));
     server.join().unwrap();
 }
 
@@ -268,4 +275,43 @@ fn a_tap_of_servers_that_do_not_shake_hands() {
         let lines = tap.lines_to("the client is reset").concat();
         assert!(lines.contains(why), "{why}: {lines}");
     }
+}
+
+/// Much, slowly, then the end: of one direction, then of the other.
+#[test]
+fn a_tap_carries_everything_and_each_end_over_tls() {
+    const BYTES: usize = 4 << 20;
+    let read = |name: &str| std::fs::read(certificate(name)).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(&read("server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(chain, key).unwrap());
+    let sent: Vec<u8> = (0..BYTES).map(|n| (n / 251) as u8).collect();
+    let expected = sent.clone();
+    let at = by_hand(move |mut socket| {
+        let mut records = rustls::ServerConnection::new(config.clone()).unwrap();
+        records.complete_io(&mut socket).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        let mut stream = rustls::StreamOwned::new(records, socket);
+        let mut received = Vec::new();
+        // Without a close_notify it would be an error.
+        stream.read_to_end(&mut received).unwrap();
+        assert!(received == expected, "{} bytes", received.len());
+        stream.write_all(&received).unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+    });
+    let arguments = ["tap", "0", &format!("wss://{at}/"), "--ca", &certificate("ca.pem")];
+    let (tap, address) = Program::serving(&arguments);
+    let mut client = TcpStream::connect(&address).unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
+    client.set_write_timeout(Some(LIMIT)).unwrap();
+    client.write_all(&sent).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let mut back = Vec::new();
+    client.read_to_end(&mut back).unwrap();
+    assert!(back == sent, "{} bytes", back.len());
+    tap.lines_to("both streams have ended");
 }
