@@ -3,14 +3,13 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    process::Command,
     sync::mpsc::{self, Receiver},
     thread,
 };
 
 use super::{
     secure::{certificate, serving},
-    support::{Echo, answering, by_hand, fails, read_head, run, succeeds},
+    support::{Echo, Program, answering, by_hand, fails, read_head, run, succeeds},
 };
 
 /// A proxy that carries what goes through it, and tells what it was asked.
@@ -47,10 +46,10 @@ fn by_a_proxy() {
     told.recv().unwrap();
     // The environment's, which is not asked unless that is said.
     let with = |options: &[&str], exceptions: &str| {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_wireroom"));
-        program.args(["connect", &echo.url, "--send", "hi", "--once"]).args(options);
-        let ended = program.env("http_proxy", at.to_string()).env("no_proxy", exceptions).output().unwrap();
-        assert_eq!((ended.status.code(), &ended.stdout[..]), (Some(0), &b"hi\n"[..]), "{ended:?}");
+        let arguments = [&["connect", &echo.url, "--send", "hi", "--once"], options].concat();
+        let proxy = at.to_string();
+        let ended = Program::start_with(&arguments, &[("http_proxy", &proxy), ("no_proxy", exceptions)]).end();
+        assert_eq!((ended.status, ended.out.as_str()), (0, "hi\n"), "{ended:?}");
         told.try_iter().count()
     };
     assert_eq!(with(&["--proxy-from-env"], ""), 1);
@@ -90,11 +89,10 @@ fn options_that_are_wrong() {
     ] {
         assert_eq!(with(options).status, 2, "{options:?}");
     }
-    let mut program = Command::new(env!("CARGO_BIN_EXE_wireroom"));
-    program.args(["connect", "ws://h/", "--proxy-from-env"]).env("http_proxy", "ftp://u:secret@h");
-    let ended = program.output().unwrap();
-    let sentence = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(2), "{sentence}");
+    let arguments = ["connect", "ws://h/", "--proxy-from-env"];
+    let ended = Program::start_with(&arguments, &[("http_proxy", "ftp://u:secret@h")]).end();
+    let sentence = ended.err;
+    assert_eq!(ended.status, 2, "{sentence}");
     assert!(
         sentence.starts_with("wireroom: --proxy-from-env: http_proxy: ") && !sentence.contains("secret"),
         "{sentence}"

@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    process::Command,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -201,20 +200,19 @@ fn files_and_options_that_are_wrong() {
 #[test]
 fn a_system_without_roots() {
     let without = |arguments: &[&str]| {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_wireroom"));
-        program.args(arguments).env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
-        let ended = program.output().unwrap();
-        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+        let none = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
+        let ended = Program::start_with(arguments, &none).end();
+        (ended.status, ended.err)
     };
     let told = "wireroom: the system has no root certificates to trust: --ca FILE names some\n".to_owned();
     for arguments in [&["connect", "wss://127.0.0.1:1/"][..], &["bench", "wss://h/"], &["tap", "0", "wss://127.0.0.1/"]]
     {
-        assert_eq!(without(arguments), (Some(1), told.clone()));
+        assert_eq!(without(arguments), (1, told.clone()));
     }
     // A redirect to wss:// is where it is missed first.
     let at = answering(b"HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
     let (status, sentence) = without(&["connect", &format!("ws://{at}/"), "-L", "1"]);
-    assert_eq!(status, Some(1), "{sentence}");
+    assert_eq!(status, 1, "{sentence}");
     assert!(sentence.contains("redirects to wss://, and the system has no root certificates"), "{sentence}");
 }
 
