@@ -7,7 +7,10 @@ use clap::Args;
 use wireroom::UnixSocket;
 use wireroom::{Config, Inherited, ListenOptions, Loops, ServerTls, SharedListener};
 
-use crate::{dial::plain_text, failure::Failure};
+use crate::{
+    dial::{plain, plain_text},
+    failure::Failure,
+};
 
 /// How a server listens.
 #[derive(Args, Debug)]
@@ -190,16 +193,16 @@ impl SocketFile {
 }
 
 pub(crate) fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
-    let text = error.to_string();
-    let mut text = plain_text(&text);
-    #[cfg(unix)]
-    if let Address::Unix(path) = address {
-        // The address says so already.
-        let path = format!("{}: ", path.display());
-        text = text.strip_prefix(path.as_str()).unwrap_or(text);
-        if text == "Address already in use" {
-            text = "the file exists; remove it if no server uses it";
-        }
-    }
-    Failure::here(format_args!("cannot listen on {address}: {text}"))
+    let why = plain(error);
+    let (why, hint) = match address {
+        #[cfg(unix)]
+        // The library names the file, which stands in the sentence already.
+        Address::Unix(path) => (
+            why.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&why),
+            // The system's own words, where nobody has looked who is there.
+            if why == "Address already in use" { ": the file exists; remove it if no server uses it" } else { "" },
+        ),
+        Address::Tcp(_) => (&*why, ""),
+    };
+    Failure::here(format_args!("cannot listen on {address}: {why}{hint}"))
 }
