@@ -4,7 +4,7 @@ use wireroom::{ConnectError, FailedAttempt, TlsError, proxy::ProxyError};
 
 use crate::{
     dial::{plain_text, shown},
-    failure::{Failure, Status},
+    failure::{Failure, Status, cut},
 };
 
 type Outcome = Result<(), Failure>;
@@ -27,7 +27,8 @@ pub(crate) fn of_connect(error: &ConnectError, to: &str) -> Outcome {
             (Status::Refused, format!("the server redirects, which is not followed: {error}"))
         }
         ConnectError::TooManyRedirects { limit, location } => {
-            let sentence = format!("the server redirects again, to {}, beyond --follow {limit}", shown(location));
+            let to = shown(location);
+            let sentence = format!("the server redirects again, to {}, beyond --follow {limit}", cut(&to));
             (Status::Refused, sentence)
         }
         ConnectError::NoTls => {
