@@ -63,7 +63,8 @@ pub(crate) fn of_tls(error: &TlsError, opened: bool, to: &str) -> Outcome {
         TlsError::WrongHost { expected, presented } => {
             // The words of webpki: `DnsName("a.example")`.
             let names: Vec<_> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
-            let sentence = format!("{to}: the server's certificate is not for {expected} but for {}", names.join(", "));
+            let sentence =
+                format!("{to}: the server's certificate is not for {expected} but for {}", cut(&names.join(", ")));
             (Status::Tls, sentence)
         }
         TlsError::NotTls => (Status::Tls, format!("{to} does not speak TLS; it may be a ws:// server")),
