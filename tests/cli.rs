@@ -19,6 +19,12 @@ mod mistakes;
 #[path = "cli/pages.rs"]
 mod pages;
 
+#[path = "cli/reach.rs"]
+mod reach;
+
+#[path = "cli/secure.rs"]
+mod secure;
+
 #[path = "cli/serve.rs"]
 mod serve;
 

@@ -46,10 +46,12 @@ pub enum ConnectError {
     #[error("the server redirects, and {0}")]
     Redirect(#[from] RedirectError),
     /// More redirects than are followed.
-    #[error("more than {limit} redirects")]
+    #[error("more than {limit} redirects, the next one to {}", .location.escape_debug())]
     TooManyRedirects {
         /// `ConnectOptions::max_redirects`.
         limit: u32,
+        /// The `Location` that was not followed: a URL, or one relative to the last request's.
+        location: Box<str>,
     },
     /// A redirect leads to a `wss://` URL.
     #[error("a wss:// URL needs TLS, which this event loop lacks")]

@@ -299,7 +299,10 @@ pub(super) fn redirect(slot: &mut Slot, rx: &mut RecvBuffer, error: HandshakeErr
 impl Dial {
     fn follow(&mut self, location: &str) -> Result<(), ConnectError> {
         if self.redirects >= self.options.max_redirects {
-            return Err(ConnectError::TooManyRedirects { limit: self.options.max_redirects });
+            return Err(ConnectError::TooManyRedirects {
+                limit: self.options.max_redirects,
+                location: location.into(),
+            });
         }
         let request = self.request.redirected(location)?;
         if request.is_secure() && !self.options.speaks_tls() {

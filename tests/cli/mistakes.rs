@@ -1,6 +1,6 @@
 //! Each mistake is one clear sentence and its exit status.
 
-use std::{io::Write, net::TcpListener, thread, time::Duration};
+use std::{io::Write, net::TcpListener, process::Command, thread, time::Duration};
 
 use super::support::{Echo, Program, answering, by_hand, fails, read_head, run};
 
@@ -17,7 +17,6 @@ fn urls_that_are_none() {
         ("ws://h:99999/", "invalid port"),
         ("ws://h/#x", "fragment"),
         ("ws://h/a b", "percent-encoded"),
-        ("wss://h/", "needs TLS"),
     ] {
         for command in ["connect", "bench"] {
             let sentence = fails(2, &[command, url]);
@@ -77,7 +76,7 @@ fn servers_that_speak_no_websocket() {
     let at = answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 18\r\n\r\n\n go\x1b[2J away \n\nsecond");
     assert_eq!(connecting(4, at), "the server answered 403 Forbidden: go\\u{1b}[2J away");
     let at = answering(b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(connecting(4, at), "the server redirects (302) to https://elsewhere/");
+    assert_eq!(connecting(4, at), "the server redirects (302) to https://elsewhere/; --follow follows it");
     let at = answering(b"220 mail.example ESMTP\r\n\r\n");
     let sentence = connecting(5, at);
     assert!(sentence.starts_with(&format!("ws://{at}/ does not speak HTTP: malformed status line")), "{sentence}");
@@ -97,13 +96,34 @@ fn servers_that_speak_no_websocket() {
 }
 
 #[test]
+fn what_a_server_says_does_not_fill_the_screen() {
+    let long = "x".repeat(7_000);
+    for head in [
+        format!("403 {long}\r\n"),
+        format!("302 Found\r\nLocation: http://h/{long}\r\n"),
+        format!("101 S\r\nUpgrade: {long}\r\nConnection: Upgrade\r\n"),
+        format!("403 No\r\nX: {long}\r\n"),
+    ] {
+        let at = by_hand(move |mut stream| {
+            read_head(&mut stream);
+            let _ = write!(stream, "HTTP/1.1 {head}Content-Length: 4000\r\n\r\n{}", "\u{20ac}".repeat(1_333));
+        });
+        let sentence = run(&["connect", &format!("ws://{at}/"), "--timeout", "2"], b"").err;
+        assert!(sentence.len() < 900 && !sentence.contains('\u{fffd}'), "{} bytes: {sentence}", sentence.len());
+    }
+}
+
+#[test]
 fn addresses_that_cannot_be_listened_on() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert_eq!(fails(1, &["serve", &address]), format!("cannot listen on {address}: Address already in use"));
     let sentence = fails(1, &["tap", &address, "ws://127.0.0.1:1/"]);
     assert_eq!(sentence, format!("cannot listen on {address}: Address already in use"));
-    assert!(fails(1, &["serve", "unix:/nonexistent/x"]).contains("cannot listen on unix:/nonexistent/x: No such file"));
+    for command in [&["serve", "unix:/nonexistent/x"][..], &["tap", "unix:/nonexistent/x", "ws://127.0.0.1:1/"]] {
+        let sentence = fails(1, command);
+        assert!(sentence.starts_with("cannot listen on unix:/nonexistent/x: No such file"), "{sentence}");
+    }
     for address in ["nonsense", "1.2.3.4", "unix:", "127.0.0.1:99999"] {
         let ended = run(&["serve", address], b"");
         assert_eq!(ended.status, 2, "{ended:?}");
@@ -119,6 +139,26 @@ fn files_that_are_not_there() {
     let sentence = fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/nonexistent/history"]);
     assert!(sentence.starts_with("--history /nonexistent/history: No such file"), "{sentence}");
     assert!(fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/"]).contains("Is a directory"));
+}
+
+/// Where a disk is full; that a reader has gone is another thing.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let echo = Echo::start();
+    for arguments in [
+        &["connect", &echo.url, "--send", "lost"][..],
+        &["connect", &echo.url, "--send", "lost", "--json"],
+        &["bench", &echo.url, "-w", "0", "-d", "0.1"],
+        &["tap", "0", &echo.url],
+        &["completions", "bash"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = Command::new(env!("CARGO_BIN_EXE_wireroom")).args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(said, "wireroom: standard output: No space left on device\n", "{arguments:?}");
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{LIMIT, Program, fails, run, succeeds};
+use super::support::{Echo, LIMIT, Program, fails, run, succeeds};
 
 /// The status line of the answer to a request with these fields.
 fn asking(address: &str, fields: &str) -> String {
@@ -136,4 +136,65 @@ fn who_does_not_keep_up_with_a_broadcast_is_closed_and_the_others_have_everythin
     server.signal("TERM");
     let ended = server.end();
     assert!(ended.err.contains("read too slowly"), "{ended:?}");
+}
+
+/// Somebody else has put a server in its place: that one's file is not ours to remove.
+#[test]
+fn the_file_of_a_socket_is_removed_at_the_end_if_it_is_still_ours() {
+    let echo = Echo::start();
+    for command in [&["serve"][..], &["tap"]] {
+        for replaced in [false, true] {
+            let path = std::env::temp_dir().join(format!("wireroom-own-{}-{}", command[0], std::process::id()));
+            let address = format!("unix:{}", path.display());
+            let arguments: Vec<_> = match command {
+                ["serve"] => vec!["serve", &address],
+                _ => vec!["tap", &address, &echo.url],
+            };
+            let (mut program, _) = Program::serving(&arguments);
+            let other = replaced.then(|| {
+                std::fs::remove_file(&path).unwrap();
+                std::os::unix::net::UnixListener::bind(&path).unwrap()
+            });
+            program.signal("TERM");
+            assert_eq!(program.wait().code(), Some(0));
+            assert_eq!(path.exists(), replaced, "{command:?}");
+            if other.is_some() {
+                std::fs::remove_file(&path).unwrap();
+            }
+        }
+    }
+}
+
+/// As of systemd's socket activation.
+#[test]
+fn a_socket_that_the_program_was_started_with() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let activated = |variables: &str, descriptor: std::process::Stdio| {
+        let script = format!("exec 3<&0 </dev/null; {variables} exec \"$0\" serve --inherit");
+        let program = ["-c", &script, env!("CARGO_BIN_EXE_wireroom")];
+        let mut command = std::process::Command::new("sh");
+        command.args(program).stdin(descriptor).stdout(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let descriptor = std::os::fd::OwnedFd::from(listener);
+    let server = activated("LISTEN_FDS=1", descriptor.into());
+    assert_eq!(succeeds(&["connect", &url, "--once"], b"hi\n"), "hi\n");
+    assert!(std::process::Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+    let ended = server.wait_with_output().unwrap();
+    let at = url.trim_start_matches("ws://").trim_end_matches('/');
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), format!("listening on {at}\n"));
+    assert_eq!(ended.status.code(), Some(0));
+    for (variables, why) in [
+        ("LISTEN_FDS=", "no socket was handed over"),
+        ("LISTEN_FDS=2", "one socket, not 2"),
+        ("LISTEN_FDS=x", "not a number"),
+        ("LISTEN_FDS=1", "not a stream socket"),
+    ] {
+        let ended = activated(variables, std::process::Stdio::null()).wait_with_output().unwrap();
+        let sentence = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{sentence}");
+        assert!(sentence.starts_with("wireroom: --inherit: ") && sentence.contains(why), "{variables}: {sentence}");
+    }
+    assert_eq!(run(&["serve", "9001", "--inherit"], b"").status, 2);
 }

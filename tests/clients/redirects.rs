@@ -77,9 +77,9 @@ fn a_loop_ends_by_the_limit() {
         for _ in 0..=limit {
             let mut server = world.accept(&listener);
             let _ = world.head(&mut server);
-            server.send(to(302, ""));
+            server.send(to(302, "/again"));
         }
-        assert_eq!(world.unreached(id), ConnectError::TooManyRedirects { limit });
+        assert_eq!(world.unreached(id), ConnectError::TooManyRedirects { limit, location: "/again".into() });
         assert!(listener.accept().is_err(), "nobody comes any more");
         world.empty();
     }

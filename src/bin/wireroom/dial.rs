@@ -1,24 +1,23 @@
-//! Connecting as a client: the one place that resolves names and dials.
+//! Connecting as a client: the one place that dials.
 
-use std::{
-    collections::VecDeque,
-    io,
-    net::{SocketAddr, ToSocketAddrs},
-    path::PathBuf,
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use wireroom::{Cause, Closed, Config, ConfigBuilder, ConnId, EventLoop, PermessageDeflate, handshake::ClientRequest};
+use wireroom::{
+    Cause, Closed, Config, ConfigBuilder, ConnId, ConnectOptions, EventLoop, PermessageDeflate,
+    handshake::ClientRequest,
+    proxy::{Proxy, ProxyRules},
+};
 
-use crate::failure::{Failure, Status};
+use crate::{
+    failure::{self, Failure, Status},
+    trust::{TlsOptions, Trust},
+};
 
 /// What every command that dials can be told.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DialOptions {
-    /// Where to connect: ws://host[:port][/path][?query].
+    /// Where to connect: ws://host[:port][/path][?query], or wss://.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// A header of the opening handshake; may be given several times.
@@ -35,12 +34,23 @@ pub(crate) struct DialOptions {
     pub(crate) compress: bool,
     /// Connect to this Unix-domain socket; the URL gives the host and the path of the request.
     #[cfg(unix)]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["proxy", "proxy_from_env", "follow"])]
     pub(crate) unix: Option<PathBuf>,
+    /// Go by this proxy: http://[user:password@]host[:port] (CONNECT), or socks5://.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+    /// Go by the proxy that the environment names, if it does: http_proxy, https_proxy, all_proxy, no_proxy.
+    #[arg(long, conflicts_with = "proxy")]
+    pub(crate) proxy_from_env: bool,
+    /// Follow so many redirects; never from wss:// to ws://.
+    #[arg(short = 'L', long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) follow: u32,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
     /// The largest message to take, in bytes; above it the connection fails with 1009.
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     pub(crate) max_size: usize,
-    /// Seconds until the connection has to be open.
+    /// Seconds until the connection has to be open: names, proxies, TLS and redirects included.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
@@ -79,14 +89,65 @@ impl DialOptions {
         }
         Ok(request)
     }
+
+    /// How the server is reached.
+    fn route(&self, secure: bool) -> Result<(ConnectOptions, Option<Trust>), Failure> {
+        let mut route = ConnectOptions::new().attempt_timeout(self.timeout).max_redirects(self.follow);
+        if let Some(url) = &self.proxy {
+            let proxy = Proxy::from_url(url).map_err(|error| Failure::usage(format_args!("--proxy: {error}")))?;
+            route = route.proxy(proxy);
+        }
+        if self.proxy_from_env {
+            let rules = ProxyRules::from_env();
+            let wrong = |error| Failure::usage(format_args!("--proxy-from-env: {error}"));
+            route = route.proxy_rules(rules.map_err(wrong)?);
+        }
+        let trust = match secure {
+            true => Some(self.tls.trust()?),
+            // A redirect may lead there.
+            false if self.follow > 0 => self.tls.trust_if_possible()?,
+            false => None,
+        };
+        if let Some(trust) = &trust {
+            route = route.tls(trust.client()?);
+        }
+        Ok((route, trust))
+    }
+
+    /// What the end of a connection comes to.
+    pub(crate) fn came_to(&self, closed: &Closed, opened: bool) -> Result<(), Failure> {
+        let to = match (&closed.cause, self.proxy_in_words()) {
+            (Cause::Connect(_), Some(proxy)) => format!("{} by the proxy {proxy}", self.shown()),
+            _ => self.shown(),
+        };
+        failure::of_end(closed, opened, &to, self.timeout.as_secs_f64())
+    }
+
+    /// Which one is taken to the URL's host.
+    fn proxy_in_words(&self) -> Option<String> {
+        if let Some(url) = &self.proxy {
+            return Some(shown(url));
+        }
+        let rules = if self.proxy_from_env { ProxyRules::from_env().ok()? } else { return None };
+        let request = ClientRequest::new(&self.url).ok()?;
+        let proxy = rules.proxy_for(request.is_secure(), request.host(), request.port())?;
+        Some(format!("{}:{}", proxy.host(), proxy.port()))
+    }
 }
 
-/// A URL without its user information: a password is not for terminals and logs.
+/// A URL without its user information: a password is not for terminals and logs. Of what is no URL all is left out before its
+/// last `@`: there a password may hold a `/`, or nothing says where it begins.
 pub(crate) fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let prefix = &url[..url.len() - rest.len()];
     let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{target}")
+    let shown = format!("{prefix}{host}{target}");
+    let is_url = matches!(scheme, "ws" | "wss") && ClientRequest::new(&shown).is_ok();
+    match rest.rsplit_once('@') {
+        Some((_, behind)) if !is_url => format!("{prefix}{behind}"),
+        _ => shown,
+    }
 }
 
 /// A number of seconds, fractions too, above 0 and at most 24 days.
@@ -99,7 +160,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A server to connect to, resolved. Its addresses are tried one after the other.
+/// A server to connect to, as often as it takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Dial {
     request: ClientRequest,
@@ -109,140 +170,58 @@ pub(crate) struct Dial {
 
 #[derive(Clone, Debug)]
 enum To {
-    Tcp(VecDeque<SocketAddr>),
+    Url(Arc<ConnectOptions>),
     #[cfg(unix)]
-    Unix(PathBuf),
+    Unix(PathBuf, Option<Trust>),
 }
 
 impl Dial {
     pub(crate) fn new(options: &DialOptions, config: Config) -> Result<Self, Failure> {
         let request = options.request()?;
-        if request.is_secure() {
-            return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", options.shown())));
-        }
+        let (route, trust) = options.route(request.is_secure())?;
         #[cfg(unix)]
         if let Some(path) = &options.unix {
-            return Ok(Self { request, config: Arc::new(config), to: To::Unix(path.clone()) });
+            return Ok(Self { request, config: Arc::new(config), to: To::Unix(path.clone(), trust) });
         }
-        let addresses = resolve(request.host(), request.port(), options.timeout)?;
-        Ok(Self { request, config: Arc::new(config), to: To::Tcp(addresses.into()) })
+        drop(trust);
+        Ok(Self { request, config: Arc::new(config), to: To::Url(Arc::new(route)) })
     }
 
-    /// Connects to the first address that is left.
-    pub(crate) fn connect(&mut self, event_loop: &mut EventLoop) -> Result<ConnId, Failure> {
+    pub(crate) fn connect(&self, event_loop: &mut EventLoop) -> Result<ConnId, Failure> {
         let (request, config) = (self.request.clone(), self.config.clone());
-        match &mut self.to {
+        match &self.to {
             #[cfg(unix)]
-            To::Unix(path) => event_loop
-                .connect_unix(&*path, request, config)
-                .map_err(|error| cannot_connect(&path.display(), &error)),
-            To::Tcp(addresses) => loop {
-                let Some(address) = addresses.front() else {
-                    return Err(Failure::new(Status::Unreachable, "the host has no address"));
+            To::Unix(path, trust) => {
+                let connected = match trust {
+                    None => event_loop.connect_unix(path, request, config),
+                    Some(trust) => event_loop.connect_unix_tls(path, request, &trust.client()?, config),
                 };
-                match event_loop.connect(*address, request.clone(), config.clone()) {
-                    Ok(id) => return Ok(id),
-                    Err(error) if addresses.len() == 1 => return Err(cannot_connect(address, &error)),
-                    Err(_) => _ = addresses.pop_front(),
-                }
-            },
-        }
-    }
-
-    /// Whether another address is to be tried after this end of a connection that did not open: of `localhost` mostly.
-    pub(crate) fn has_another(&mut self, closed: &Closed) -> bool {
-        match &mut self.to {
-            To::Tcp(addresses) if matches!(closed.cause, Cause::Io(_)) && addresses.len() > 1 => {
-                addresses.pop_front();
-                true
+                let at = path.display();
+                let cannot = |error: io::Error| format!("cannot connect to {at}: {}", plain(&error));
+                connected.map_err(|error| Failure::new(Status::Unreachable, cannot(error)))
             }
-            _ => false,
-        }
-    }
-}
-
-fn cannot_connect(to: &dyn std::fmt::Display, error: &io::Error) -> Failure {
-    Failure::new(Status::Unreachable, format_args!("cannot connect to {to}: {}", plain(error)))
-}
-
-/// A host's addresses. The system's resolver knows no timeout, so it is asked on a thread.
-pub(crate) fn resolve(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, Failure> {
-    let (tell, told) = mpsc::channel();
-    let (name, unreachable) = (host.to_owned(), |why: String| Failure::new(Status::Unreachable, why));
-    let ask = move || _ = tell.send((name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-    thread::Builder::new()
-        .name("resolver".to_owned())
-        .spawn(ask)
-        .map_err(|error| Failure::here(format_args!("no thread to resolve {host}: {error}")))?;
-    match told.recv_timeout(timeout) {
-        Ok(Ok(addresses)) if addresses.is_empty() => Err(unreachable(format!("{host} has no address"))),
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(error)) => Err(unreachable(format!("unknown host {host}: {}", plain(&error)))),
-        Err(_) => {
-            let sentence = format!("no answer about the host {host} within {} s", timeout.as_secs_f64());
-            Err(Failure::new(Status::Timeout, sentence))
+            To::Url(route) => {
+                let connected = event_loop.connect_to(request, route.clone(), config);
+                connected.map_err(|error| Failure::here(format_args!("cannot connect: {}", plain(&error))))
+            }
         }
     }
 }
 
 /// Without the number that the standard library adds, and the prefix of its resolver.
 pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
+    plain_text(&error.to_string()).to_owned()
+}
+
+/// The same of its text.
+pub(crate) fn plain_text(text: &str) -> &str {
     let text = text.split(" (os error").next().unwrap_or_default();
-    text.rsplit("address information: ").next().unwrap_or_default().to_owned()
+    text.rsplit("address information: ").next().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wireroom::Event;
-
-    #[test]
-    fn the_next_address_is_tried_when_one_refuses() {
-        let mut event_loop = EventLoop::new().unwrap();
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let any = ([127, 0, 0, 1], 0).into();
-        let open = event_loop.listen(any, Config::default(), |_id, request| request.allow_any_origin()).unwrap();
-        let request = ClientRequest::new("ws://two.addresses/").unwrap();
-        let to = To::Tcp([closed, open].into());
-        let mut dial = Dial { request, config: Arc::default(), to };
-        let mut id = dial.connect(&mut event_loop).unwrap();
-        let mut opened = false;
-        while !opened {
-            let mut refused = None;
-            let turned = event_loop.turn(Some(Duration::from_secs(5)), |_, of, event| match event {
-                Event::Open => opened |= of == id,
-                Event::Closed(closed) => refused = Some(closed),
-                _ => {}
-            });
-            turned.unwrap();
-            if let Some(closed) = refused {
-                assert!(dial.has_another(&closed), "{closed}");
-                id = dial.connect(&mut event_loop).unwrap();
-            }
-        }
-        assert!(!dial.has_another(&closed_by(io::ErrorKind::ConnectionRefused)), "it was the last");
-    }
-
-    /// How a connection ended that nobody accepted.
-    fn closed_by(wanted: io::ErrorKind) -> Closed {
-        let mut event_loop = EventLoop::new().unwrap();
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        event_loop.connect(closed, ClientRequest::new("ws://h/").unwrap(), Config::default()).unwrap();
-        let mut end = None;
-        while end.is_none() {
-            event_loop
-                .turn(Some(Duration::from_secs(5)), |_, _, event| {
-                    if let Event::Closed(closed) = event {
-                        end = Some(*closed);
-                    }
-                })
-                .unwrap();
-        }
-        let end = end.unwrap();
-        assert!(matches!(end.cause, Cause::Io(kind) if kind == wanted), "{end}");
-        end
-    }
 
     #[test]
     fn seconds_have_bounds() {
@@ -258,5 +237,15 @@ mod tests {
         assert_eq!(shown("ws://u:p@h:1/a@b"), "ws://h:1/a@b");
         assert_eq!(shown("ws://h?x@y"), "ws://h?x@y");
         assert_eq!(shown("nonsense"), "nonsense");
+        for (wrong, left) in [
+            ("u:secret@h", "h"),
+            ("ws:/u:secret@h/", "h/"),
+            ("ws://u:sec/ret@h/", "ws://h/"),
+            ("ws://u:sec?ret@h", "ws://h"),
+            ("ws://u:sec#ret@h/", "ws://h/"),
+            ("http://u:sec@ret@h/", "http://h/"),
+        ] {
+            assert_eq!(shown(wrong), left, "{wrong}");
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! The exit statuses, and which of them each end of a connection comes to.
 
-use std::{fmt, io, process::ExitCode};
+use std::{borrow::Cow, fmt, io, process::ExitCode};
 
 use wireroom::{
     Cause, CloseCode, Closed, Deadline, Initiator, ProtocolError,
     handshake::{HandshakeError, Refusal},
 };
 
-use crate::show::escape_line;
+use crate::{
+    dial::{plain, shown},
+    reach,
+    show::escape_line,
+};
 
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
@@ -15,11 +19,14 @@ Exit status:
   1    something here: a file, an address in use, the terminal; errors that `bench` has counted
   2    usage: an option or URL that makes no sense
   3    could not connect: unknown host, closed port, hung up before an answer
-  4    refused by HTTP: the server answered with a status other than 101
+  4    refused by HTTP: the server answered with a status other than 101, or redirects beyond --follow
   5    protocol failure: the server speaks no WebSocket, or broke a rule or --max-size
   6    abnormal end: no closing handshake, or a Close before --count messages had come
   7    timeout: no answer within --timeout, too few messages within --wait, no Close in time
   8    closed by the server with another code than 1000 and 1001
+  9    TLS: a certificate that is not trusted, expired or for another host, or a server that speaks no TLS
+  10   the proxy refused, or does not speak as a proxy
+  11   the proxy wants credentials, or others (407)
   130  interrupted a second time, or before the connection was open";
 
 /// What this program exits with.
@@ -34,6 +41,9 @@ pub(crate) enum Status {
     Abnormal = 6,
     Timeout = 7,
     OtherCode = 8,
+    Tls = 9,
+    Proxy = 10,
+    ProxyCredentials = 11,
     Interrupted = 130,
 }
 
@@ -85,12 +95,23 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What standard output's error comes to: that nobody reads it any more is the reader's choice; of a full disk somebody has to
+/// be told.
+pub(crate) fn of_stdout(error: &io::Error) -> Result<(), Failure> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::here(format_args!("standard output: {}", plain(error)))),
+    }
+}
+
 /// What the end of a client's connection comes to. `url` stands in the sentence.
 pub(crate) fn of_end(closed: &Closed, opened: bool, url: &str, timeout: f64) -> Result<(), Failure> {
     let fail = |status, sentence: String| Err(Failure::new(status, sentence));
     match &closed.cause {
         Cause::Clean => of_close(closed),
         Cause::Handshake(error) => of_handshake(error, url, timeout),
+        Cause::Connect(error) => reach::of_connect(error, url),
+        Cause::Tls(error) => reach::of_tls(error, opened, url),
         Cause::Failed(error @ ProtocolError::MessageTooBig { .. }) => {
             fail(Status::Protocol, format!("{error}, --max-size"))
         }
@@ -136,28 +157,40 @@ fn of_handshake(error: &HandshakeError, url: &str, timeout: f64) -> Result<(), F
         HandshakeError::Eof => (Status::Unreachable, format!("{url} hung up before it answered")),
         HandshakeError::Refused(refusal) => (Status::Refused, describe_refusal(refusal)),
         HandshakeError::Redirect { status, location } => {
-            (Status::Refused, format!("the server redirects ({status}) to {location}"))
+            let to = shown(location);
+            (Status::Refused, format!("the server redirects ({status}) to {}; --follow follows it", cut(&to)))
         }
-        HandshakeError::Response(error) => (Status::Protocol, format!("{url} does not speak HTTP: {error}")),
-        other => (Status::Protocol, format!("{url} does not speak WebSocket: {other}")),
+        HandshakeError::Response(error) => {
+            (Status::Protocol, format!("{url} does not speak HTTP: {}", cut(&error.to_string())))
+        }
+        other => (Status::Protocol, format!("{url} does not speak WebSocket: {}", cut(&other.to_string()))),
     };
     Err(Failure::new(status, sentence))
 }
 
 /// The status, the reason, and the first line of what the server says about it.
 fn describe_refusal(refusal: &Refusal) -> String {
-    /// Bytes of the body's first line that are shown.
-    const SHOWN: usize = 200;
     let line = refusal.body().split(|byte| matches!(byte, b'\n' | b'\r')).find(|line| !line.trim_ascii().is_empty());
     let line = line.unwrap_or_default();
-    let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]).trim().to_owned();
+    let line = String::from_utf8_lossy(line);
+    let text = cut(line.trim());
     let reason = match refusal.reason() {
         "" => String::new(),
-        reason => format!(" {reason}"),
+        reason => format!(" {}", cut(reason)),
     };
     let hint = if refusal.status() == 200 { ", as to a plain HTTP request" } else { "" };
-    match text.as_str() {
+    match &*text {
         "" => format!("the server answered {}{reason}{hint}", refusal.status()),
         text => format!("the server answered {}{reason}{hint}: {text}", refusal.status()),
+    }
+}
+
+/// What a peer has chosen, as long as a sentence can be.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    /// Characters.
+    const SHOWN: usize = 200;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}..", &text[..end]).into(),
+        None => text.into(),
     }
 }

@@ -8,7 +8,8 @@
 //! | `bench` | `wireroom bench`: load and latency |
 //! | `manual` | completions and the manual page |
 //! | `dial`, `listen` | the only places that connect and listen for the commands above |
-//! | `failure` | the exit statuses, and what each end of a connection comes to |
+//! | `trust` | TLS as a client: roots, certificates, `--insecure` |
+//! | `failure`, `reach` | the exit statuses, and what each end of a connection comes to |
 //! | `show` | colours, escapes, dumps: what a peer sends never drives the terminal |
 //! | `signals` | SIGINT and SIGTERM |
 
@@ -21,10 +22,12 @@ mod dial;
 mod failure;
 mod listen;
 mod manual;
+mod reach;
 mod serve;
 mod show;
 mod signals;
 mod tap;
+mod trust;
 
 use std::process::ExitCode;
 

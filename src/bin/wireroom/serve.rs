@@ -10,7 +10,7 @@ use wireroom::{
 
 use crate::{
     failure::Failure,
-    listen::{Address, Listening},
+    listen::Listen,
     show::{escape_line, print},
     signals,
 };
@@ -24,21 +24,23 @@ const EXAMPLES: &str = "\
 Examples:
   wireroom serve                                     echo on 127.0.0.1:9001
   wireroom serve 0.0.0.0:9001 --mode broadcast -v    what one sends goes to all
-  wireroom serve unix:/tmp/echo.sock --compress
+  wireroom serve unix:/run/echo.sock --socket-mode 0660
+  wireroom serve 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
   wireroom serve 9001 --allow-origin http://localhost:3000
 
 Origins: a browser says from which site a page is that connects (RFC 6455, 10.2). By default a request with an Origin is \
 refused with 403, so no page can use this server; requests without one, as those of programs, are accepted. Name the \
 sites with --allow-origin, or let all in with --any-origin.
 
+The file of a Unix-domain socket on which nobody listens any more is replaced.
+
 SIGINT and SIGTERM close all connections with 1001, then the program ends; a second one ends it at once.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Where to listen: 127.0.0.1:9001, a port on the loopback address (0: a free one), or unix:PATH.
-    #[arg(default_value = "127.0.0.1:9001")]
-    address: Address,
+    #[command(flatten)]
+    listen: Listen,
     /// What becomes of a message.
     #[arg(short, long, value_enum, default_value_t = Mode::Echo)]
     mode: Mode,
@@ -90,12 +92,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         .map_err(Failure::usage)?;
     let loops =
         Loops::new(options.threads.get()).map_err(|error| Failure::usage(format_args!("--threads: {error}")))?;
-    let listening = Listening::on(&options.address, &loops, config)?;
+    let listening = options.listen.on(&loops, config)?;
     let handle: LoopsHandle = loops.handle();
-    signals::watch(move || handle.shut_down(OVER, WITHIN), {
-        let address = listening.address.clone();
-        move || address.remove_file()
-    })?;
+    // The first has closed the listener, and a socket's file has gone with it.
+    signals::watch(move || handle.shut_down(OVER, WITHIN), || {})?;
     // Nobody may read it: that is no reason not to serve.
     let _ = print(&format!("listening on {}\n", listening.address));
 

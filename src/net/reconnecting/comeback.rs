@@ -168,7 +168,7 @@ mod tests {
             (ConnectError::NoAddress { host: "h".into() }.into(), None, Comeback::Retry),
             (ConnectError::NoTls.into(), None, Comeback::Stop),
             (ConnectError::ServerName { host: "a!b".into() }.into(), None, Comeback::Stop),
-            (ConnectError::TooManyRedirects { limit: 1 }.into(), None, Comeback::Stop),
+            (ConnectError::TooManyRedirects { limit: 1, location: "/".into() }.into(), None, Comeback::Stop),
         ] {
             let ended = closed(cause, initiator, None);
             assert_eq!(Comeback::after(&ended), expected, "{ended}");

@@ -12,7 +12,7 @@ use wireroom::{CloseCode, ConnId, ConnMap, Connections, Event, EventLoop, Kind, 
 use super::Options;
 use crate::{
     dial::Dial,
-    failure::{self, Failure, Status},
+    failure::{Failure, Status},
     signals,
 };
 
@@ -44,9 +44,9 @@ pub(super) struct Measured {
 }
 
 pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
-    let room = (options.size + 64).saturating_mul(options.in_flight as usize);
+    let room = options.size.saturating_add(64).saturating_mul(options.in_flight as usize);
     let config = options.dial.config().max_send_buffer(room.max(1 << 20)).build().map_err(Failure::usage)?;
-    let mut dial = Dial::new(&options.dial, config)?;
+    let dial = Dial::new(&options.dial, config)?;
     let mut event_loop = EventLoop::new()?;
     let asked = signals::watch(
         {
@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
     )?;
     let mut load = Load::new(options);
 
-    // 1. Open all connections: the first finds the address that answers.
+    // 1. Open all connections: the first tells whether that can be.
     let mut left = options.connections as usize;
     let mut opening = Opening::default();
     while left > 0 || opening.ids > 0 {
@@ -70,12 +70,7 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
             return Err(Failure::new(Status::Interrupted, "interrupted"));
         }
         for closed in opening.failed.drain(..) {
-            if load.opened == 0 && dial.has_another(&closed) {
-                left += 1;
-                continue;
-            }
-            let (dial, timeout) = (&options.dial, options.dial.timeout.as_secs_f64());
-            let Err(failure) = failure::of_end(&closed, false, &dial.shown(), timeout) else { continue };
+            let Err(failure) = options.dial.came_to(&closed, false) else { continue };
             if load.opened == 0 {
                 return Err(failure);
             }

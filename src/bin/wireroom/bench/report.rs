@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Options, load::Measured};
 use crate::{
-    failure::Failure,
+    failure::{Failure, of_stdout},
     show::{escape_line, json_line, print as to_stdout},
 };
 
@@ -15,10 +15,10 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), 
 pub(super) fn print(options: &Options, measured: &Measured) -> Result<(), Failure> {
     let report = if options.json { as_json(options, measured) } else { as_text(options, measured) };
     // Nobody may read it; the exit status tells all the same.
-    let _ = to_stdout(&report);
+    let written = to_stdout(&report).or_else(|error| of_stdout(&error));
     let errors: u64 = measured.errors.values().sum();
     match errors + measured.unanswered {
-        0 => Ok(()),
+        0 => written,
         _ => Err(Failure::here(format_args!("{errors} errors, {} messages without an answer", measured.unanswered))),
     }
 }
@@ -50,10 +50,14 @@ fn as_text(options: &Options, measured: &Measured) -> String {
     );
     let from = if options.rate.is_some() { "when it was due" } else { "its sending" };
     _ = write!(text, "latency in ms, from {from} to its answer:");
-    for (name, quantile) in QUANTILES {
-        _ = write!(text, " {name} {:.3}", milliseconds(measured.latency.value_at_quantile(quantile)));
+    if measured.latency.is_empty() {
+        text.push_str(" there was none\n");
+    } else {
+        for (name, quantile) in QUANTILES {
+            _ = write!(text, " {name} {:.3}", milliseconds(measured.latency.value_at_quantile(quantile)));
+        }
+        _ = writeln!(text, " max {:.3}", milliseconds(measured.latency.max()));
     }
-    _ = writeln!(text, " max {:.3}", milliseconds(measured.latency.max()));
     if measured.unanswered > 0 {
         _ = writeln!(text, "without an answer, and not in the latency: {}", measured.unanswered);
     }
@@ -64,14 +68,16 @@ fn as_text(options: &Options, measured: &Measured) -> String {
 }
 
 fn as_json(options: &Options, measured: &Measured) -> String {
+    // `null` where nothing was measured: zero would be the best there is.
+    let known = |nanoseconds: f64| (!measured.latency.is_empty()).then_some(nanoseconds / 1e6);
     let mut latency: serde_json::Map<_, _> = QUANTILES
         .iter()
         .map(|(name, quantile)| {
-            ((*name).to_owned(), json!(milliseconds(measured.latency.value_at_quantile(*quantile))))
+            ((*name).to_owned(), json!(known(measured.latency.value_at_quantile(*quantile) as f64)))
         })
         .collect();
-    latency.insert("max".to_owned(), json!(milliseconds(measured.latency.max())));
-    latency.insert("mean".to_owned(), json!(measured.latency.mean() / 1e6));
+    latency.insert("max".to_owned(), json!(known(measured.latency.max() as f64)));
+    latency.insert("mean".to_owned(), json!(known(measured.latency.mean())));
     latency.insert("count".to_owned(), json!(measured.latency.len()));
     let report = json!({
         "url": options.dial.shown(), "connections": options.connections, "opened": measured.opened,

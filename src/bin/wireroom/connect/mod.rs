@@ -26,6 +26,7 @@ Examples:
   echo hello | wireroom connect ws://127.0.0.1:9001/    each line is a message
   wireroom connect URL --send '{\"op\":\"time\"}' --once    one question, one answer
   wireroom connect URL --count 10 --json < /dev/null    the next ten messages, as JSON
+  wireroom connect wss://127.0.0.1:9443/ --ca ca.pem    TLS, with a root of one's own
   wireroom connect URL -H 'Authorization: Bearer 0123' --subprotocol chat --ping 5
 
 In a terminal a line that begins with / is a command (elsewhere with --commands): /ping, /close [CODE] [REASON], \

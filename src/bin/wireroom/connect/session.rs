@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     dial::Dial,
-    failure::{self, Failure, Status},
+    failure::{Failure, Status},
     show::When,
     signals::{self, Signal},
 };
@@ -29,7 +29,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
     editor::check_history(options)?;
     let config = options.dial.config().build().map_err(Failure::usage)?;
-    let mut dial = Dial::new(&options.dial, config)?;
+    let dial = Dial::new(&options.dial, config)?;
     let mut event_loop = EventLoop::new()?;
     let handle = event_loop.handle();
     let asked = signals::watch(
@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
         },
         editor::restore_terminal,
     )?;
-    let mut id = dial.connect(&mut event_loop)?;
+    let id = dial.connect(&mut event_loop)?;
     let mut session = Session::new(options, color);
 
     // 1. Turn until the connection has gone: behind its end it lingers, so that the server gets our Close.
@@ -47,13 +47,9 @@ pub(super) fn run(options: &Options, color: When) -> Result<(), Failure> {
         let timeout = session.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         event_loop.turn(timeout, |connections, id, event| session.on_event(connections, id, event))?;
 
-        // 2. Begin once it is open, or try the host's next address.
+        // 2. Begin once it is open.
         if session.begins {
             session.begin(&handle, &mut event_loop, id)?;
-        }
-        if let Some(closed) = session.closed.take_if(|closed| session.inputs.is_none() && dial.has_another(closed)) {
-            drop(closed);
-            id = dial.connect(&mut event_loop)?;
         }
 
         // 3. Send what was typed meanwhile, and what is due.
@@ -302,7 +298,7 @@ impl<'o> Session<'o> {
         if self.asker.is_none() {
             self.output.flush();
         }
-        if self.output.broken && !self.closing {
+        if self.output.is_broken() && !self.closing {
             self.close(connections, id, CloseCode::NORMAL, "");
         }
     }
@@ -326,14 +322,13 @@ impl<'o> Session<'o> {
 
     fn end(mut self) -> Result<(), Failure> {
         let Some(closed) = self.closed.take() else { return Ok(()) };
-        let dial = &self.options.dial;
         let came_to = match self.why.take() {
             Some(why) => Err(why),
-            None => failure::of_end(&closed, self.inputs.is_some(), &dial.shown(), dial.timeout.as_secs_f64()),
+            None => self.options.dial.came_to(&closed, self.inputs.is_some()),
         };
         let came_to = match self.options.wanted() {
-            // Nobody wanted more.
-            _ if self.output.broken => Ok(()),
+            // Where nobody wanted more it is clean.
+            _ if self.output.is_broken() => self.output.came_to(),
             Some(wanted) if came_to.is_ok() && !self.closing => {
                 let sentence = format!("the server closed after {} of {wanted} messages", self.received);
                 Err(Failure::new(Status::Abnormal, sentence))
@@ -342,6 +337,6 @@ impl<'o> Session<'o> {
         };
         self.output.closed(&closed, &came_to);
         self.output.flush();
-        came_to
+        came_to.and_then(|()| self.output.came_to())
     }
 }

@@ -5,6 +5,8 @@ mod observer;
 mod pair;
 mod print;
 mod relay;
+mod resolve;
+mod secure;
 mod wire;
 
 use std::time::Duration;
@@ -12,16 +14,19 @@ use std::time::Duration;
 use clap::Args;
 use wireroom::handshake::ClientRequest;
 
+use self::{relay::Upstream, resolve::resolve, secure::Secure};
 use crate::{
-    dial::{resolve, seconds, shown},
+    dial::{seconds, shown},
     failure::Failure,
     listen::Address,
     show::When,
+    trust::TlsOptions,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   wireroom tap 9002 ws://127.0.0.1:9001    then connect the client to ws://127.0.0.1:9002
+  wireroom tap 9002 wss://chat.example --rewrite-host    the client comes without TLS; frames are shown decrypted
   wireroom tap 9002 ws://127.0.0.1:9001 --json | jq 'select(.invalid)'
   wireroom tap 9002 ws://chat.example --rewrite-host
 
@@ -36,7 +41,7 @@ pub(crate) struct Options {
     /// Where to listen for clients: 127.0.0.1:9002, a port on the loopback address (0: a free one), or unix:PATH.
     #[arg(value_name = "LISTEN")]
     listen: Address,
-    /// The server: ws://host[:port]; a path is not needed, for the client's is passed on.
+    /// The server: ws://host[:port], or wss://, to which clients come as to ws:// all the same; a path is not needed, for the client's is passed on.
     #[arg(value_name = "URL")]
     url: String,
     /// One JSON object for each line.
@@ -54,14 +59,19 @@ pub(crate) struct Options {
     /// Seconds until the connection to the server has to be open.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 pub(crate) fn run(options: &Options, color: When) -> Result<(), Failure> {
     let target = ClientRequest::new(&options.url)
         .map_err(|error| Failure::usage(format_args!("{}: {error}", shown(&options.url))))?;
-    if target.is_secure() {
-        return Err(Failure::usage(format_args!("{}: wss:// needs TLS, which this build lacks", shown(&options.url))));
-    }
+    let secure = if target.is_secure() {
+        let trust = options.tls.trust()?;
+        Some(Secure { name: trust.name_of(target.host())?, config: trust.config })
+    } else {
+        None
+    };
     let addresses = resolve(target.host(), target.port(), options.timeout)?;
-    relay::run(options, target.authority(), &addresses, color)
+    relay::run(options, Upstream { authority: target.authority(), addresses, secure }, color)
 }

@@ -12,6 +12,7 @@ use mio::{Registry, Token, event::Event};
 use super::{
     head,
     observer::{From, Handshake, Observer, Seen},
+    secure::Secure,
     wire::Wire,
 };
 use crate::dial::plain;
@@ -36,6 +37,7 @@ pub(super) struct Pair {
     server: Option<Wire>,
     /// Addresses of the server that have not been tried.
     addresses: VecDeque<SocketAddr>,
+    secure: Option<Secure>,
     tokens: [Token; 2],
     /// The connection to the server is not open yet, and has to be by then.
     opens_by: Option<Instant>,
@@ -81,7 +83,7 @@ impl Pair {
     /// Begins to connect to the first address that answers at all.
     pub(super) fn new(
         mut client: Wire,
-        addresses: &[SocketAddr],
+        (addresses, secure): (&[SocketAddr], Option<&Secure>),
         registry: &Registry,
         tokens: [Token; 2],
         (shown, host, timeout): (usize, Option<String>, Duration),
@@ -91,6 +93,7 @@ impl Pair {
             client,
             server: None,
             addresses: addresses.iter().copied().collect(),
+            secure: secure.cloned(),
             tokens,
             opens_by: Some(Instant::now() + timeout),
             handshake: Handshake::default(),
@@ -100,8 +103,13 @@ impl Pair {
             broken: None,
             busy: false,
         };
-        pair.connect(registry, io::ErrorKind::AddrNotAvailable.into())?;
-        Ok(pair)
+        match pair.connect(registry, io::ErrorKind::AddrNotAvailable.into()) {
+            Ok(()) => Ok(pair),
+            Err(error) => {
+                pair.client.reset_when_closed();
+                Err(error)
+            }
+        }
     }
 
     /// Tries the next address; `error` is what became of the last.
@@ -110,7 +118,7 @@ impl Pair {
             server.deregister(registry);
         }
         while let Some(address) = self.addresses.pop_front() {
-            let connected = Wire::connect(address).and_then(|mut server| {
+            let connected = Wire::connect(address, self.secure.as_ref()).and_then(|mut server| {
                 server.register(registry, self.tokens[1])?;
                 Ok(server)
             });
@@ -224,6 +232,7 @@ impl Flow {
         tell: Tell<'_>,
     ) -> Result<bool, From> {
         let (from, to) = (self.from, if self.from == From::Client { From::Server } else { From::Client });
+        sink.flush().map_err(|_| to)?;
         for _ in 0..ROUNDS {
             while !self.pending.is_empty() && sink.writable {
                 let taken = sink.write(&self.pending).map_err(|_| to)?;
@@ -235,9 +244,7 @@ impl Flow {
             // What waited for a slow side takes no memory any more.
             self.pending = Vec::new();
             if self.ended {
-                if !std::mem::replace(&mut self.shut, true) {
-                    sink.shut_down();
-                }
+                self.shut = self.shut || sink.shut_down();
                 return Ok(false);
             }
             if !source.readable {
@@ -290,10 +297,10 @@ mod tests {
         let mut poll = mio::Poll::new().unwrap();
         let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (clients, server, closed) = (listen(), listen(), listen().local_addr().unwrap());
-        let client = Wire::connect(clients.local_addr().unwrap()).unwrap();
+        let client = Wire::connect(clients.local_addr().unwrap(), None).unwrap();
         let addresses = [closed, server.local_addr().unwrap()];
         let how = (0, None, Duration::from_secs(5));
-        let mut pair = Pair::new(client, &addresses, poll.registry(), [Token(0), Token(1)], how).unwrap();
+        let mut pair = Pair::new(client, (&addresses, None), poll.registry(), [Token(0), Token(1)], how).unwrap();
         let mut events = mio::Events::with_capacity(8);
         while pair.opens_by().is_some() {
             poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();

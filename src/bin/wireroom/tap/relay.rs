@@ -16,12 +16,13 @@ use super::{
     observer::From,
     pair::{End, Pair},
     print::Printer,
+    secure::Secure,
     wire::{Door, Wire},
 };
 use crate::{
     dial::{plain, shown},
-    failure::Failure,
-    listen::{Address, cannot_listen},
+    failure::{Failure, of_stdout},
+    listen::{SocketFile, cannot_listen},
     show::{Paint, When, print},
     signals,
 };
@@ -35,32 +36,47 @@ const READ: usize = 64 << 10;
 /// So long after accepting failed, for lack of descriptors mostly, it is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
-pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], color: When) -> Result<(), Failure> {
+/// The server.
+#[derive(Debug)]
+pub(super) struct Upstream<'u> {
+    /// What `--rewrite-host` puts into the Host field.
+    pub(super) authority: &'u str,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) secure: Option<Secure>,
+}
+
+pub(super) fn run(options: &Options, upstream: Upstream<'_>, color: When) -> Result<(), Failure> {
     let mut poll = Poll::new()?;
     // Kept until the end: a waker that is dropped takes its word with it.
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let wakes = waker.clone();
     let (mut door, address) = Door::open(&options.listen).map_err(|error| cannot_listen(&options.listen, &error))?;
-    let file = RemovedAtEnd(address.clone());
+    let file = RemovedAtEnd(SocketFile::of(&address));
     poll.registry().register(door.source(), DOOR, Interest::READABLE)?;
     let asked = signals::watch(move || _ = wakes.wake(), {
-        let address = address.clone();
-        move || address.remove_file()
+        let file = file.0.clone();
+        move || file.remove()
     })?;
     // In JSON the lines are what is seen, and nothing else.
     let greeting = format!("listening on {address}, for {}\n", shown(&options.url));
-    let said = if options.json { io::stderr().write_all(greeting.as_bytes()) } else { print(&greeting) };
+    let said = if options.json {
+        // Where standard error is closed nobody wants to know.
+        let _ = io::stderr().write_all(greeting.as_bytes());
+        Ok(())
+    } else {
+        print(&greeting)
+    };
     let printer =
         Printer { json: options.json, paint: Paint::for_stdout(color), began: Instant::now(), broken: said.err() };
     let mut relay = Relay {
         options,
-        authority,
-        addresses,
+        upstream,
         printer,
         pairs: BTreeMap::new(),
         clients: 0,
         space: vec![0; READ].into(),
         retry_at: None,
+        failing: None,
     };
     let mut events = Events::with_capacity(1024);
     while asked.signal().is_none() && relay.printer.broken.is_none() {
@@ -79,21 +95,20 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
         relay.carry(poll.registry());
     }
     drop((file, waker));
-    Ok(())
+    relay.printer.broken.as_ref().map_or(Ok(()), of_stdout)
 }
 
-struct RemovedAtEnd(Address);
+struct RemovedAtEnd(SocketFile);
 
 impl Drop for RemovedAtEnd {
     fn drop(&mut self) {
-        self.0.remove_file();
+        self.0.remove();
     }
 }
 
 struct Relay<'o> {
     options: &'o Options,
-    authority: &'o str,
-    addresses: &'o [SocketAddr],
+    upstream: Upstream<'o>,
     printer: Printer,
     /// By the number of the client.
     pairs: BTreeMap<usize, Pair>,
@@ -101,6 +116,8 @@ struct Relay<'o> {
     clients: usize,
     space: Box<[u8]>,
     retry_at: Option<Instant>,
+    /// The error of the last call of `accept`, told once.
+    failing: Option<io::ErrorKind>,
 }
 
 impl Relay<'_> {
@@ -108,12 +125,17 @@ impl Relay<'_> {
         self.retry_at = None;
         loop {
             match door.accept() {
-                Ok((client, who)) => self.admit(client, &who, registry),
+                Ok((client, who)) => {
+                    self.failing = None;
+                    self.admit(client, &who, registry);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
                 }
                 Err(error) => {
-                    self.printer.note(None, "error", &format!("cannot accept: {}", plain(&error)));
+                    if self.failing.replace(error.kind()) != Some(error.kind()) {
+                        self.printer.note(None, "error", &format!("cannot accept: {}", plain(&error)));
+                    }
                     self.retry_at = Some(Instant::now() + RETRY);
                     return;
                 }
@@ -129,10 +151,11 @@ impl Relay<'_> {
             return self.printer.note(Some(number), "refused", &text);
         }
         self.printer.note(Some(number), "connected", &format!("from {who}"));
-        let host = self.options.rewrite_host.then(|| self.authority.to_owned());
+        let host = self.options.rewrite_host.then(|| self.upstream.authority.to_owned());
         let tokens = [Token(FIRST + number * 2), Token(FIRST + number * 2 + 1)];
         let how = (self.options.payload as usize, host, self.options.timeout);
-        match Pair::new(client, self.addresses, registry, tokens, how) {
+        let server = (self.upstream.addresses.as_slice(), self.upstream.secure.as_ref());
+        match Pair::new(client, server, registry, tokens, how) {
             Ok(pair) => _ = self.pairs.insert(number, pair),
             Err(error) => self.ended(number, &End::NoServer(plain(&error))),
         }

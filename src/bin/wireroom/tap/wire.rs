@@ -13,6 +13,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
+use super::secure::{Records, Secure};
 use crate::listen::Address;
 
 /// Where clients come in.
@@ -71,13 +72,15 @@ enum Stream {
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: Stream,
+    /// On it, where the server speaks TLS.
+    records: Option<Box<Records>>,
     pub(super) readable: bool,
     pub(super) writable: bool,
 }
 
 macro_rules! either {
-    ($wire:expr, $stream:ident => $call:expr) => {
-        match &mut $wire.stream {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match &mut $socket {
             Stream::Tcp($stream) => $call,
             #[cfg(unix)]
             Stream::Unix($stream) => $call,
@@ -85,9 +88,25 @@ macro_rules! either {
     };
 }
 
+impl Read for Stream {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        either!(*self, stream => stream.read(space))
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        either!(*self, stream => stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Wire {
     fn new(stream: Stream) -> Self {
-        let wire = Self { stream, readable: false, writable: false };
+        let wire = Self { stream, records: None, readable: false, writable: false };
         if let Stream::Tcp(stream) = &wire.stream {
             // What comes in pieces goes on in pieces.
             let _ = stream.set_nodelay(true);
@@ -95,54 +114,90 @@ impl Wire {
         wire
     }
 
-    pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
-        TcpStream::connect(address).map(|stream| Self::new(Stream::Tcp(stream)))
+    /// TLS begins when it is connected, see [`Wire::connected`].
+    pub(super) fn connect(address: SocketAddr, secure: Option<&Secure>) -> io::Result<Self> {
+        let mut wire = Self::new(Stream::Tcp(TcpStream::connect(address)?));
+        wire.records = secure.map(|secure| Records::new(secure).map(Box::new)).transpose()?;
+        Ok(wire)
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        either!(self, stream => registry.register(stream, token, interest))
+        either!(self.stream, stream => registry.register(stream, token, interest))
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
         // It is about to be closed.
-        let _ = either!(self, stream => registry.deregister(stream));
+        let _ = either!(self.stream, stream => registry.deregister(stream));
     }
 
     /// `None`: nothing is there.
     pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
-        let read = without_waiting(|| either!(self, stream => stream.read(space)));
+        let Self { stream, records, .. } = self;
+        let read = without_waiting(|| match records {
+            Some(records) => records.read(&mut *stream, space),
+            None => stream.read(space),
+        });
         self.readable = !matches!(read, Ok(None));
         read
     }
 
     /// How much was taken.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = without_waiting(|| either!(self, stream => stream.write(bytes)))?;
+        let Self { stream, records, .. } = self;
+        let written = without_waiting(|| match records {
+            Some(records) => records.write(&mut *stream, bytes),
+            None => stream.write(bytes),
+        })?;
         self.writable = written.is_some();
         Ok(written.unwrap_or(0))
     }
 
-    /// Has a connection that was begun succeeded (`Some(Ok)`), failed, or not come to an end yet?
+    /// Sends records that the socket had no room for. True when none are left.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        let flushed = self.records.as_mut().map_or(Ok(true), |records| records.flush(&mut self.stream))?;
+        self.writable &= flushed;
+        Ok(flushed)
+    }
+
+    /// Has a connection that was begun succeeded (`Some(Ok)`), with TLS too, failed, or not come to an end yet?
     pub(super) fn connected(&mut self) -> Option<io::Result<()>> {
         if let Some(error) = self.take_error() {
             return Some(Err(error));
         }
-        match either!(self, stream => stream.peer_addr().map(|_| ())) {
-            Ok(()) => Some(Ok(())),
+        match either!(self.stream, stream => stream.peer_addr().map(|_| ())) {
+            Ok(()) => match &mut self.records {
+                None => Some(Ok(())),
+                Some(records) => match records.shake(&mut self.stream) {
+                    Ok(true) => {
+                        // It may have come with the last records of the TLS handshake.
+                        self.readable = true;
+                        Some(Ok(()))
+                    }
+                    Ok(false) => None,
+                    Err(error) => Some(Err(error)),
+                },
+            },
             Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
             Err(error) => Some(Err(error)),
         }
     }
 
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
-        either!(self, stream => stream.take_error()).ok().flatten()
+        either!(self.stream, stream => stream.take_error()).ok().flatten()
     }
 
-    /// The end of the stream, carried over.
-    pub(super) fn shut_down(&mut self) {
-        // It fails where the peer has gone, which reading tells.
-        let _ = either!(self, stream => stream.shutdown(Shutdown::Write));
+    /// The end of the stream, carried over. False while records wait for the socket, which come before.
+    pub(super) fn shut_down(&mut self) -> bool {
+        if let Some(records) = &mut self.records {
+            records.end();
+        }
+        // Both fail where the peer has gone, which reading tells.
+        if matches!(self.flush(), Ok(false)) {
+            return false;
+        }
+        let _ = either!(self.stream, stream => stream.shutdown(Shutdown::Write));
+        true
     }
 
     /// A reset, carried over: closing the socket then sends one.
