@@ -81,12 +81,19 @@ impl DialOptions {
     }
 }
 
-/// A URL without its user information: a password is not for terminals and logs.
+/// A URL without its user information: a password is not for terminals and logs. Of what is no URL all is left out before its
+/// last `@`: there a password may hold a `/`, or nothing says where it begins.
 pub(crate) fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let prefix = &url[..url.len() - rest.len()];
     let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{target}")
+    let shown = format!("{prefix}{host}{target}");
+    let is_url = matches!(scheme, "ws" | "wss") && ClientRequest::new(&shown).is_ok();
+    match rest.rsplit_once('@') {
+        Some((_, behind)) if !is_url => format!("{prefix}{behind}"),
+        _ => shown,
+    }
 }
 
 /// A number of seconds, fractions too, above 0 and at most 24 days.
@@ -258,5 +265,15 @@ mod tests {
         assert_eq!(shown("ws://u:p@h:1/a@b"), "ws://h:1/a@b");
         assert_eq!(shown("ws://h?x@y"), "ws://h?x@y");
         assert_eq!(shown("nonsense"), "nonsense");
+        for (wrong, left) in [
+            ("u:secret@h", "h"),
+            ("ws:/u:secret@h/", "h/"),
+            ("ws://u:sec/ret@h/", "ws://h/"),
+            ("ws://u:sec?ret@h", "ws://h"),
+            ("ws://u:sec#ret@h/", "ws://h/"),
+            ("http://u:sec@ret@h/", "http://h/"),
+        ] {
+            assert_eq!(shown(wrong), left, "{wrong}");
+        }
     }
 }
