@@ -56,15 +56,19 @@ impl Paint {
     }
 }
 
-/// True of what a terminal acts on, or shows where it does not stand: control characters, those that turn the direction of
-/// writing, and separators of lines.
+/// True of what a terminal acts on, shows where it does not stand, or does not show: control characters, those that turn the
+/// direction of writing, separators of lines, and characters without a width, with which one text passes for another. (The
+/// joiner of emoji is among them: they are shown one by one.)
 fn is_unsafe(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// On one line: what a terminal would act on is escaped as in Rust, and so is the backslash, for `\n` is one line feed and
-/// nothing else.
+/// On one line: what a terminal would act on is escaped as in Rust. The backslash is left, so that paths and JSON can be
+/// read: whether `\n` was one line feed or two characters is told by `--json`.
 pub(crate) fn escape_line(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return text.into();
@@ -159,8 +163,11 @@ pub(crate) fn json_line(value: &serde_json::Value) -> String {
     let mut line = String::new();
     for character in value.to_string().chars() {
         match is_unsafe(character) {
-            // All of them are of the basic plane, so they are one unit of UTF-16.
-            true => _ = write!(line, "\\u{:04x}", u32::from(character)),
+            true => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    _ = write!(line, "\\u{unit:04x}");
+                }
+            }
             false => line.push(character),
         }
     }
@@ -185,15 +192,19 @@ mod tests {
         assert_eq!(escape_text("a\nb\tc\x07"), "a\n  b\tc\\u{7}");
         assert_eq!(escape_bytes(b"ok\xff\x1b"), "ok\\xff\\u{1b}");
         assert_eq!(escape_line("grüße"), "grüße");
-        let json = serde_json::json!("\x1b[m\u{9b}m\u{7f}\u{202e}ü\n");
-        assert_eq!(json_line(&json), "\"\\u001b[m\\u009bm\\u007f\\u202eü\\n\"\n");
+        let json = serde_json::json!("\x1b[m\u{9b}m\u{7f}\u{202e}\u{e0041}ü\n");
+        assert_eq!(json_line(&json), "\"\\u001b[m\\u009bm\\u007f\\u202e\\udb40\\udc41ü\\n\"\n");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json_line(&json)).unwrap(), json);
     }
 
     #[test]
     fn nothing_turns_the_direction_of_writing_or_breaks_a_line() {
         let turning = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{200f}']);
-        for character in turning.chain(['\u{2028}', '\u{2029}', '\u{feff}', '\u{85}', '\u{7f}']) {
+        // Of no width: U+00AD and U+061C too, which turns the direction of Arabic.
+        let hidden =
+            ('\u{200b}'..='\u{200d}').chain(['\u{ad}', '\u{61c}', '\u{180e}', '\u{2060}', '\u{3164}', '\u{e0041}']);
+        let other = ['\u{2028}', '\u{2029}', '\u{feff}', '\u{85}', '\u{7f}'];
+        for character in turning.chain(hidden).chain(other) {
             let escaped = format!("\\u{{{:x}}}", u32::from(character));
             assert_eq!(escape_line(&character.to_string()), escaped);
             assert_eq!(escape_text(&character.to_string()), escaped);
