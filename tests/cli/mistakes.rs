@@ -1,6 +1,6 @@
 //! Each mistake is one clear sentence and its exit status.
 
-use std::{io::Write, net::TcpListener, thread, time::Duration};
+use std::{io::Write, net::TcpListener, process::Command, thread, time::Duration};
 
 use super::support::{Echo, Program, answering, by_hand, fails, read_head, run};
 
@@ -119,6 +119,26 @@ fn files_that_are_not_there() {
     let sentence = fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/nonexistent/history"]);
     assert!(sentence.starts_with("--history /nonexistent/history: No such file"), "{sentence}");
     assert!(fails(1, &["connect", "ws://127.0.0.1:1/", "--history", "/"]).contains("Is a directory"));
+}
+
+/// Where a disk is full; that a reader has gone is another thing.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let echo = Echo::start();
+    for arguments in [
+        &["connect", &echo.url, "--send", "lost"][..],
+        &["connect", &echo.url, "--send", "lost", "--json"],
+        &["bench", &echo.url, "-w", "0", "-d", "0.1"],
+        &["tap", "0", &echo.url],
+        &["completions", "bash"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = Command::new(env!("CARGO_BIN_EXE_wireroom")).args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(said, "wireroom: standard output: No space left on device\n", "{arguments:?}");
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use wireroom::{
     handshake::{HandshakeError, Refusal},
 };
 
-use crate::show::escape_line;
+use crate::{dial::plain, show::escape_line};
 
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
@@ -82,6 +82,15 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::here(format_args!("the event loop: {error}"))
+    }
+}
+
+/// What standard output's error comes to: that nobody reads it any more is the reader's choice; of a full disk somebody has to
+/// be told.
+pub(crate) fn of_stdout(error: &io::Error) -> Result<(), Failure> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::here(format_args!("standard output: {}", plain(error)))),
     }
 }
 

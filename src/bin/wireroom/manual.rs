@@ -5,7 +5,10 @@ use std::{io, path::PathBuf};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use crate::{Cli, failure::Failure};
+use crate::{
+    Cli,
+    failure::{Failure, of_stdout},
+};
 
 /// `wireroom completions bash > /usr/share/bash-completion/completions/wireroom`
 #[derive(Args, Debug)]
@@ -49,10 +52,5 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn write(bytes: &[u8]) -> Result<(), Failure> {
-    match io::Write::write_all(&mut io::stdout(), bytes) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::here(format_args!("standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
+    io::Write::write_all(&mut io::stdout(), bytes).or_else(|error| of_stdout(&error))
 }

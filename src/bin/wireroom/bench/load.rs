@@ -44,7 +44,7 @@ pub(super) struct Measured {
 }
 
 pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
-    let room = (options.size + 64).saturating_mul(options.in_flight as usize);
+    let room = options.size.saturating_add(64).saturating_mul(options.in_flight as usize);
     let config = options.dial.config().max_send_buffer(room.max(1 << 20)).build().map_err(Failure::usage)?;
     let mut dial = Dial::new(&options.dial, config)?;
     let mut event_loop = EventLoop::new()?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Options, load::Measured};
 use crate::{
-    failure::Failure,
+    failure::{Failure, of_stdout},
     show::{escape_line, json_line, print as to_stdout},
 };
 
@@ -15,10 +15,10 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), 
 pub(super) fn print(options: &Options, measured: &Measured) -> Result<(), Failure> {
     let report = if options.json { as_json(options, measured) } else { as_text(options, measured) };
     // Nobody may read it; the exit status tells all the same.
-    let _ = to_stdout(&report);
+    let written = to_stdout(&report).or_else(|error| of_stdout(&error));
     let errors: u64 = measured.errors.values().sum();
     match errors + measured.unanswered {
-        0 => Ok(()),
+        0 => written,
         _ => Err(Failure::here(format_args!("{errors} errors, {} messages without an answer", measured.unanswered))),
     }
 }

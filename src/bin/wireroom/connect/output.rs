@@ -10,7 +10,7 @@ use wireroom::{Closed, Connection, Initiator, Message};
 
 use super::{Options, editor::Above};
 use crate::{
-    failure::{Failure, describe_close},
+    failure::{Failure, describe_close, of_stdout},
     show::{Paint, When, escape_bytes, escape_line, escape_text, hex, hexdump, json_line},
 };
 
@@ -25,8 +25,8 @@ pub(super) struct Output {
     paint: Paint,
     verbose: bool,
     began: Instant,
-    /// Nobody reads any more.
-    pub(super) broken: bool,
+    /// Why standard output takes no more: mostly nobody reads it.
+    broken: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Output {
             () => Form::Lines,
         };
         let paint = Paint::for_stdout(color);
-        Self { above, form, paint, verbose: options.verbose, began: Instant::now(), broken: false }
+        Self { above, form, paint, verbose: options.verbose, began: Instant::now(), broken: None }
     }
 
     pub(super) fn opened(&mut self, url: &str, connection: Option<&Connection>) {
@@ -154,7 +154,7 @@ impl Output {
     pub(super) fn flush(&mut self) {
         match &self.above {
             Some(above) => above.flush(),
-            None => self.broken |= io::stdout().flush().is_err(),
+            None => self.keep(io::stdout().flush()),
         }
     }
 
@@ -179,6 +179,21 @@ impl Output {
 
     /// Standard output holds lines back until they end, and no longer.
     fn write(&mut self, bytes: &[u8]) {
-        self.broken |= io::stdout().write_all(bytes).is_err();
+        self.keep(io::stdout().write_all(bytes));
+    }
+
+    fn keep(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// What was received and could not be written is lost: a failure, unless nobody wanted it.
+    pub(super) fn came_to(&self) -> Result<(), Failure> {
+        self.broken.as_ref().map_or(Ok(()), of_stdout)
     }
 }

@@ -302,7 +302,7 @@ impl<'o> Session<'o> {
         if self.asker.is_none() {
             self.output.flush();
         }
-        if self.output.broken && !self.closing {
+        if self.output.is_broken() && !self.closing {
             self.close(connections, id, CloseCode::NORMAL, "");
         }
     }
@@ -332,8 +332,8 @@ impl<'o> Session<'o> {
             None => failure::of_end(&closed, self.inputs.is_some(), &dial.shown(), dial.timeout.as_secs_f64()),
         };
         let came_to = match self.options.wanted() {
-            // Nobody wanted more.
-            _ if self.output.broken => Ok(()),
+            // Where nobody wanted more it is clean.
+            _ if self.output.is_broken() => self.output.came_to(),
             Some(wanted) if came_to.is_ok() && !self.closing => {
                 let sentence = format!("the server closed after {} of {wanted} messages", self.received);
                 Err(Failure::new(Status::Abnormal, sentence))
@@ -342,6 +342,6 @@ impl<'o> Session<'o> {
         };
         self.output.closed(&closed, &came_to);
         self.output.flush();
-        came_to
+        came_to.and_then(|()| self.output.came_to())
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     dial::{plain, shown},
-    failure::Failure,
+    failure::{Failure, of_stdout},
     listen::{Address, cannot_listen},
     show::{Paint, When, print},
     signals,
@@ -49,7 +49,13 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
     })?;
     // In JSON the lines are what is seen, and nothing else.
     let greeting = format!("listening on {address}, for {}\n", shown(&options.url));
-    let said = if options.json { io::stderr().write_all(greeting.as_bytes()) } else { print(&greeting) };
+    let said = if options.json {
+        // Where standard error is closed nobody wants to know.
+        let _ = io::stderr().write_all(greeting.as_bytes());
+        Ok(())
+    } else {
+        print(&greeting)
+    };
     let printer =
         Printer { json: options.json, paint: Paint::for_stdout(color), began: Instant::now(), broken: said.err() };
     let mut relay = Relay {
@@ -79,7 +85,7 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
         relay.carry(poll.registry());
     }
     drop((file, waker));
-    Ok(())
+    relay.printer.broken.as_ref().map_or(Ok(()), of_stdout)
 }
 
 struct RemovedAtEnd(Address);
