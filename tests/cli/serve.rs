@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{LIMIT, Program, fails, run, succeeds};
+use super::support::{Echo, LIMIT, Program, fails, run, succeeds};
 
 /// The status line of the answer to a request with these fields.
 fn asking(address: &str, fields: &str) -> String {
@@ -136,4 +136,31 @@ fn who_does_not_keep_up_with_a_broadcast_is_closed_and_the_others_have_everythin
     server.signal("TERM");
     let ended = server.end();
     assert!(ended.err.contains("read too slowly"), "{ended:?}");
+}
+
+/// Somebody else has put a server in its place: that one's file is not ours to remove.
+#[test]
+fn the_file_of_a_socket_is_removed_at_the_end_if_it_is_still_ours() {
+    let echo = Echo::start();
+    for command in [&["serve"][..], &["tap"]] {
+        for replaced in [false, true] {
+            let path = std::env::temp_dir().join(format!("wireroom-own-{}-{}", command[0], std::process::id()));
+            let address = format!("unix:{}", path.display());
+            let arguments: Vec<_> = match command {
+                ["serve"] => vec!["serve", &address],
+                _ => vec!["tap", &address, &echo.url],
+            };
+            let (mut program, _) = Program::serving(&arguments);
+            let other = replaced.then(|| {
+                std::fs::remove_file(&path).unwrap();
+                std::os::unix::net::UnixListener::bind(&path).unwrap()
+            });
+            program.signal("TERM");
+            assert_eq!(program.wait().code(), Some(0));
+            assert_eq!(path.exists(), replaced, "{command:?}");
+            if other.is_some() {
+                std::fs::remove_file(&path).unwrap();
+            }
+        }
+    }
 }

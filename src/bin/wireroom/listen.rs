@@ -3,6 +3,8 @@
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use wireroom::{Config, Loops, SharedListener};
+#[cfg(unix)]
+use wireroom::{ListenOptions, UnixSocket};
 
 use crate::{dial::plain, failure::Failure};
 
@@ -45,7 +47,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A listener for all loops, and where it really listens. A socket's file is removed when this is dropped.
+/// A listener for all loops, and where it really listens. A socket's file goes when the listener stops.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) listener: SharedListener,
@@ -57,7 +59,10 @@ impl Listening {
         let listener = match address {
             Address::Tcp(address) => loops.listen(*address, config),
             #[cfg(unix)]
-            Address::Unix(path) => loops.listen_unix(path, config),
+            Address::Unix(path) => {
+                let options = ListenOptions::new().unix(UnixSocket::new().remove_on_stop());
+                loops.listen_unix_with(path, options, config)
+            }
         };
         let listener = listener.map_err(|error| cannot_listen(address, &error))?;
         let address = listener.local_addr().map_or_else(|| address.clone(), Address::Tcp);
@@ -65,21 +70,48 @@ impl Listening {
     }
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.address.remove_file();
-    }
-}
+/// The file of a Unix-domain socket that is ours, removed at the end: if somebody else has put another one in its place
+/// meanwhile, it stays.
+#[cfg(unix)]
+#[derive(Clone, Debug)]
+pub(crate) struct SocketFile(Option<(PathBuf, [u64; 2])>);
 
-impl Address {
-    /// Of a socket the file that it leaves behind.
-    pub(crate) fn remove_file(&self) {
-        #[cfg(unix)]
-        if let Self::Unix(path) = self {
-            // Somebody else may have removed it.
+#[cfg(unix)]
+impl SocketFile {
+    /// As soon as it was made.
+    pub(crate) fn of(address: &Address) -> Self {
+        let Address::Unix(path) = address else { return Self(None) };
+        Self(identity(path).map(|identity| (path.clone(), identity)))
+    }
+
+    pub(crate) fn remove(&self) {
+        if let Some((path, ours)) = &self.0
+            && identity(path) == Some(*ours)
+        {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Device and inode.
+#[cfg(unix)]
+fn identity(path: &std::path::Path) -> Option<[u64; 2]> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::symlink_metadata(path).ok().map(|metadata| [metadata.dev(), metadata.ino()])
+}
+
+/// There are none.
+#[cfg(not(unix))]
+#[derive(Clone, Debug)]
+pub(crate) struct SocketFile;
+
+#[cfg(not(unix))]
+impl SocketFile {
+    pub(crate) fn of(_address: &Address) -> Self {
+        Self
+    }
+
+    pub(crate) fn remove(&self) {}
 }
 
 pub(crate) fn cannot_listen(address: &Address, error: &io::Error) -> Failure {

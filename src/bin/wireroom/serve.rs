@@ -92,10 +92,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         Loops::new(options.threads.get()).map_err(|error| Failure::usage(format_args!("--threads: {error}")))?;
     let listening = Listening::on(&options.address, &loops, config)?;
     let handle: LoopsHandle = loops.handle();
-    signals::watch(move || handle.shut_down(OVER, WITHIN), {
-        let address = listening.address.clone();
-        move || address.remove_file()
-    })?;
+    // The first has closed the listener, and a socket's file has gone with it.
+    signals::watch(move || handle.shut_down(OVER, WITHIN), || {})?;
     // Nobody may read it: that is no reason not to serve.
     let _ = print(&format!("listening on {}\n", listening.address));
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     dial::{plain, shown},
     failure::{Failure, of_stdout},
-    listen::{Address, cannot_listen},
+    listen::{SocketFile, cannot_listen},
     show::{Paint, When, print},
     signals,
 };
@@ -41,11 +41,11 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let wakes = waker.clone();
     let (mut door, address) = Door::open(&options.listen).map_err(|error| cannot_listen(&options.listen, &error))?;
-    let file = RemovedAtEnd(address.clone());
+    let file = RemovedAtEnd(SocketFile::of(&address));
     poll.registry().register(door.source(), DOOR, Interest::READABLE)?;
     let asked = signals::watch(move || _ = wakes.wake(), {
-        let address = address.clone();
-        move || address.remove_file()
+        let file = file.0.clone();
+        move || file.remove()
     })?;
     // In JSON the lines are what is seen, and nothing else.
     let greeting = format!("listening on {address}, for {}\n", shown(&options.url));
@@ -88,11 +88,11 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
     relay.printer.broken.as_ref().map_or(Ok(()), of_stdout)
 }
 
-struct RemovedAtEnd(Address);
+struct RemovedAtEnd(SocketFile);
 
 impl Drop for RemovedAtEnd {
     fn drop(&mut self) {
-        self.0.remove_file();
+        self.0.remove();
     }
 }
 
