@@ -115,10 +115,15 @@ impl SocketFile {
 }
 
 pub(crate) fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
-    let hint = match (address, error.kind()) {
+    let why = plain(error);
+    let (why, hint) = match (address, error.kind()) {
         #[cfg(unix)]
-        (Address::Unix(_), io::ErrorKind::AddrInUse) => ": the file exists; remove it if no server uses it",
-        _ => "",
+        // The library names the file, which stands in the sentence already.
+        (Address::Unix(path), kind) => (
+            why.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&why),
+            if kind == io::ErrorKind::AddrInUse { ": the file exists; remove it if no server uses it" } else { "" },
+        ),
+        _ => (&*why, ""),
     };
-    Failure::here(format_args!("cannot listen on {address}: {}{hint}", plain(error)))
+    Failure::here(format_args!("cannot listen on {address}: {why}{hint}"))
 }
