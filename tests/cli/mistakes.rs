@@ -97,13 +97,34 @@ fn servers_that_speak_no_websocket() {
 }
 
 #[test]
+fn what_a_server_says_does_not_fill_the_screen() {
+    let long = "x".repeat(7_000);
+    for head in [
+        format!("403 {long}\r\n"),
+        format!("302 Found\r\nLocation: http://h/{long}\r\n"),
+        format!("101 S\r\nUpgrade: {long}\r\nConnection: Upgrade\r\n"),
+        format!("403 No\r\nX: {long}\r\n"),
+    ] {
+        let at = by_hand(move |mut stream| {
+            read_head(&mut stream);
+            let _ = write!(stream, "HTTP/1.1 {head}Content-Length: 4000\r\n\r\n{}", "\u{20ac}".repeat(1_333));
+        });
+        let sentence = run(&["connect", &format!("ws://{at}/"), "--timeout", "2"], b"").err;
+        assert!(sentence.len() < 900 && !sentence.contains('\u{fffd}'), "{} bytes: {sentence}", sentence.len());
+    }
+}
+
+#[test]
 fn addresses_that_cannot_be_listened_on() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert_eq!(fails(1, &["serve", &address]), format!("cannot listen on {address}: Address already in use"));
     let sentence = fails(1, &["tap", &address, "ws://127.0.0.1:1/"]);
     assert_eq!(sentence, format!("cannot listen on {address}: Address already in use"));
-    assert!(fails(1, &["serve", "unix:/nonexistent/x"]).contains("cannot listen on unix:/nonexistent/x: No such file"));
+    for command in [&["serve", "unix:/nonexistent/x"][..], &["tap", "unix:/nonexistent/x", "ws://127.0.0.1:1/"]] {
+        let sentence = fails(1, command);
+        assert!(sentence.starts_with("cannot listen on unix:/nonexistent/x: No such file"), "{sentence}");
+    }
     for address in ["nonsense", "1.2.3.4", "unix:", "127.0.0.1:99999"] {
         let ended = run(&["serve", address], b"");
         assert_eq!(ended.status, 2, "{ended:?}");

@@ -1,6 +1,6 @@
 //! The exit statuses, and which of them each end of a connection comes to.
 
-use std::{fmt, io, process::ExitCode};
+use std::{borrow::Cow, fmt, io, process::ExitCode};
 
 use wireroom::{
     Cause, CloseCode, Closed, Deadline, Initiator, ProtocolError,
@@ -145,28 +145,39 @@ fn of_handshake(error: &HandshakeError, url: &str, timeout: f64) -> Result<(), F
         HandshakeError::Eof => (Status::Unreachable, format!("{url} hung up before it answered")),
         HandshakeError::Refused(refusal) => (Status::Refused, describe_refusal(refusal)),
         HandshakeError::Redirect { status, location } => {
-            (Status::Refused, format!("the server redirects ({status}) to {location}"))
+            (Status::Refused, format!("the server redirects ({status}) to {}", cut(location)))
         }
-        HandshakeError::Response(error) => (Status::Protocol, format!("{url} does not speak HTTP: {error}")),
-        other => (Status::Protocol, format!("{url} does not speak WebSocket: {other}")),
+        HandshakeError::Response(error) => {
+            (Status::Protocol, format!("{url} does not speak HTTP: {}", cut(&error.to_string())))
+        }
+        other => (Status::Protocol, format!("{url} does not speak WebSocket: {}", cut(&other.to_string()))),
     };
     Err(Failure::new(status, sentence))
 }
 
 /// The status, the reason, and the first line of what the server says about it.
 fn describe_refusal(refusal: &Refusal) -> String {
-    /// Bytes of the body's first line that are shown.
-    const SHOWN: usize = 200;
     let line = refusal.body().split(|byte| matches!(byte, b'\n' | b'\r')).find(|line| !line.trim_ascii().is_empty());
     let line = line.unwrap_or_default();
-    let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]).trim().to_owned();
+    let line = String::from_utf8_lossy(line);
+    let text = cut(line.trim());
     let reason = match refusal.reason() {
         "" => String::new(),
-        reason => format!(" {reason}"),
+        reason => format!(" {}", cut(reason)),
     };
     let hint = if refusal.status() == 200 { ", as to a plain HTTP request" } else { "" };
-    match text.as_str() {
+    match &*text {
         "" => format!("the server answered {}{reason}{hint}", refusal.status()),
         text => format!("the server answered {}{reason}{hint}: {text}", refusal.status()),
+    }
+}
+
+/// What a peer has chosen, as long as a sentence can be.
+fn cut(text: &str) -> Cow<'_, str> {
+    /// Characters.
+    const SHOWN: usize = 200;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}..", &text[..end]).into(),
+        None => text.into(),
     }
 }
