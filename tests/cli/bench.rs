@@ -83,6 +83,11 @@ fn what_goes_wrong_is_counted_and_told() {
     let ended = run(&["bench", &format!("ws://{address}/"), "-r", "100", "-d", "0.2", "-w", "0"], b"");
     assert_eq!(ended.status, 1, "{ended:?}");
     assert!(ended.out.contains("without an answer, and not in the latency: 20\n"), "{ended:?}");
+    // A latency of nothing is none, and not the best there is.
+    assert!(ended.out.contains("answer: there was none\n"), "{ended:?}");
+    let ended = run(&["bench", &format!("ws://{address}/"), "-r", "100", "-d", "0.2", "-w", "0", "--json"], b"");
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&report["latency_ms"]["p50"], &report["latency_ms"]["max"]), (&Value::Null, &Value::Null), "{report}");
 }
 
 #[test]

@@ -50,10 +50,14 @@ fn as_text(options: &Options, measured: &Measured) -> String {
     );
     let from = if options.rate.is_some() { "when it was due" } else { "its sending" };
     _ = write!(text, "latency in ms, from {from} to its answer:");
-    for (name, quantile) in QUANTILES {
-        _ = write!(text, " {name} {:.3}", milliseconds(measured.latency.value_at_quantile(quantile)));
+    if measured.latency.is_empty() {
+        text.push_str(" there was none\n");
+    } else {
+        for (name, quantile) in QUANTILES {
+            _ = write!(text, " {name} {:.3}", milliseconds(measured.latency.value_at_quantile(quantile)));
+        }
+        _ = writeln!(text, " max {:.3}", milliseconds(measured.latency.max()));
     }
-    _ = writeln!(text, " max {:.3}", milliseconds(measured.latency.max()));
     if measured.unanswered > 0 {
         _ = writeln!(text, "without an answer, and not in the latency: {}", measured.unanswered);
     }
@@ -64,14 +68,16 @@ fn as_text(options: &Options, measured: &Measured) -> String {
 }
 
 fn as_json(options: &Options, measured: &Measured) -> String {
+    // `null` where nothing was measured: zero would be the best there is.
+    let known = |nanoseconds: f64| (!measured.latency.is_empty()).then_some(nanoseconds / 1e6);
     let mut latency: serde_json::Map<_, _> = QUANTILES
         .iter()
         .map(|(name, quantile)| {
-            ((*name).to_owned(), json!(milliseconds(measured.latency.value_at_quantile(*quantile))))
+            ((*name).to_owned(), json!(known(measured.latency.value_at_quantile(*quantile) as f64)))
         })
         .collect();
-    latency.insert("max".to_owned(), json!(milliseconds(measured.latency.max())));
-    latency.insert("mean".to_owned(), json!(measured.latency.mean() / 1e6));
+    latency.insert("max".to_owned(), json!(known(measured.latency.max() as f64)));
+    latency.insert("mean".to_owned(), json!(known(measured.latency.mean())));
     latency.insert("count".to_owned(), json!(measured.latency.len()));
     let report = json!({
         "url": options.dial.shown(), "connections": options.connections, "opened": measured.opened,
