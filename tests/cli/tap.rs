@@ -315,6 +315,38 @@ fn an_endless_head_is_passed_on_and_not_kept() {
     }
 }
 
+/// Accepting is tried again ten times a second; for one more client there may be a descriptor, and none for the server.
+#[test]
+fn a_lack_of_descriptors_is_told_once_and_who_has_no_server_is_reset() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", server.local_addr().unwrap());
+    let (mut accepting_failed, mut reset) = (0, 0);
+    // Whichever is the odd one here.
+    for limit in [16, 17] {
+        let script = format!("ulimit -n {limit}; exec {} tap 0 {url}", env!("CARGO_BIN_EXE_wireroom"));
+        let mut tap = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(tap.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+        let clients: Vec<_> = (0..20).map(|_| TcpStream::connect(&address).unwrap()).collect();
+        thread::sleep(Duration::from_millis(700));
+        Command::new("kill").arg(tap.id().to_string()).status().unwrap();
+        let mut said = String::new();
+        out.read_to_string(&mut said).unwrap();
+        assert!(tap.wait().unwrap().success());
+        match said.matches("cannot accept: Too many open files").count() {
+            0 => {
+                let resets = clients.iter().filter_map(|mut client| client.read(&mut [0]).err());
+                reset = said.matches("the client is reset").count();
+                assert_eq!(resets.filter(|error| error.kind() == ErrorKind::ConnectionReset).count(), reset, "{said}");
+            }
+            told => accepting_failed += told,
+        }
+    }
+    assert!(accepting_failed == 1 && reset > 0, "{accepting_failed} and {reset}");
+}
+
 #[test]
 fn a_signal_ends_it() {
     let mut between = Between::new(&[]);

@@ -100,8 +100,13 @@ impl Pair {
             broken: None,
             busy: false,
         };
-        pair.connect(registry, io::ErrorKind::AddrNotAvailable.into())?;
-        Ok(pair)
+        match pair.connect(registry, io::ErrorKind::AddrNotAvailable.into()) {
+            Ok(()) => Ok(pair),
+            Err(error) => {
+                pair.client.reset_when_closed();
+                Err(error)
+            }
+        }
     }
 
     /// Tries the next address; `error` is what became of the last.

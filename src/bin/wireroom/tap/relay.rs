@@ -67,6 +67,7 @@ pub(super) fn run(options: &Options, authority: &str, addresses: &[SocketAddr], 
         clients: 0,
         space: vec![0; READ].into(),
         retry_at: None,
+        failing: None,
     };
     let mut events = Events::with_capacity(1024);
     while asked.signal().is_none() && relay.printer.broken.is_none() {
@@ -107,6 +108,8 @@ struct Relay<'o> {
     clients: usize,
     space: Box<[u8]>,
     retry_at: Option<Instant>,
+    /// The error of the last call of `accept`, told once.
+    failing: Option<io::ErrorKind>,
 }
 
 impl Relay<'_> {
@@ -114,12 +117,17 @@ impl Relay<'_> {
         self.retry_at = None;
         loop {
             match door.accept() {
-                Ok((client, who)) => self.admit(client, &who, registry),
+                Ok((client, who)) => {
+                    self.failing = None;
+                    self.admit(client, &who, registry);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
                 }
                 Err(error) => {
-                    self.printer.note(None, "error", &format!("cannot accept: {}", plain(&error)));
+                    if self.failing.replace(error.kind()) != Some(error.kind()) {
+                        self.printer.note(None, "error", &format!("cannot accept: {}", plain(&error)));
+                    }
                     self.retry_at = Some(Instant::now() + RETRY);
                     return;
                 }
