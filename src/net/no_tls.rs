@@ -10,7 +10,7 @@ use super::{
 use crate::{Cause, Event};
 
 #[derive(Debug, Default)]
-pub(super) struct Scratch;
+pub(super) struct Scratch {}
 
 impl Slot {
     #[inline]
