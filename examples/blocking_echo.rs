@@ -105,7 +105,7 @@ impl Wire {
                 return Ok(Some(accepted));
             }
             self.write(handshake.transmit())?;
-            if self.obey(handshake.transport())? {
+            if self.obey(handshake.transport()) {
                 return Ok(None);
             }
             match self.read(handshake.poll_timeout())? {
@@ -130,7 +130,7 @@ impl Wire {
             }
             // 2. All that is to be sent, then what is to be done with the socket.
             self.write(connection.transmit())?;
-            if self.obey(connection.transport())? {
+            if self.obey(connection.transport()) {
                 return Ok(());
             }
             if connection.wants_poll() {
@@ -154,11 +154,12 @@ impl Wire {
     }
 
     /// Is the connection over?
-    fn obey(&mut self, transport: Transport) -> io::Result<bool> {
+    fn obey(&mut self, transport: Transport) -> bool {
         if transport == Transport::ShutdownWrite {
-            self.stream.get_ref().shutdown(Shutdown::Write)?;
+            // It fails where the peer has gone already, which the next read tells.
+            let _ = self.stream.get_ref().shutdown(Shutdown::Write);
         }
-        Ok(transport == Transport::Close)
+        transport == Transport::Close
     }
 
     fn read(&mut self, deadline: Option<Instant>) -> io::Result<Arrived> {

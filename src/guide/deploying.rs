@@ -124,7 +124,7 @@
 //! |---|---|---|
 //! | descriptors of the process | `LimitNOFILE=`, `ulimit -n`, `--ulimit nofile` | `accept` fails, and is tried again each 100 ms ([`Stats::accept_errors`]); keep `max_connections` below it |
 //! | descriptors of the machine | `fs.file-max`, `fs.nr_open` | the same |
-//! | connections that wait for `accept` | the listener's backlog, 128 here, and `net.core.somaxconn` | the client's system tries again after a second; a Unix-domain socket refuses |
+//! | connections that wait for `accept` | the listener's backlog, 128 here for TCP, and `net.core.somaxconn` | the client's system tries again after a second; on a Unix-domain socket, `connect` waits, or fails with `EAGAIN` |
 //! | ports to one address | `net.ipv4.ip_local_port_range`, about 28,000 | the proxy cannot connect: give it more addresses of ours |
 //! | memory of all sockets | `net.ipv4.tcp_mem` | windows shrink, then packets are dropped |
 //! | connection tracking | `net.netfilter.nf_conntrack_max` | packets of new connections are dropped, and the log says so |

@@ -124,7 +124,7 @@ impl<'r> ClientAddr<'r> {
     }
 
     /// `http` or `https`: how the client asked the last proxy that is trusted, if that says so (section 5.4). With
-    /// `X-Forwarded-For` it is the last value of `X-Forwarded-Proto`.
+    /// `X-Forwarded-For` it is the last value of `X-Forwarded-Proto`: of a proxy that does not set that, what the client wrote.
     pub fn proto(&self) -> Option<&str> {
         self.proto.as_deref()
     }

@@ -44,7 +44,8 @@ pub(super) type Verify = dyn FnMut(ConnId, &Request<'_>) -> Verdict;
 pub(super) enum Listening {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, #[allow(dead_code)] Option<SocketFile>), // the file is removed with it
+    /// The file is removed with it, and first: a server that finds nobody listening would put its own there meanwhile.
+    Unix(#[allow(dead_code)] Option<SocketFile>, UnixListener),
 }
 
 /// Where a listener's connections come from.
@@ -80,7 +81,7 @@ impl Listening {
         match self {
             Listening::Tcp(listener) => listener,
             #[cfg(unix)]
-            Listening::Unix(listener, _) => listener,
+            Listening::Unix(_, listener) => listener,
         }
     }
 
@@ -88,7 +89,7 @@ impl Listening {
         match self {
             Listening::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Some(peer))),
             #[cfg(unix)]
-            Listening::Unix(listener, _) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), None)),
+            Listening::Unix(_, listener) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), None)),
         }
     }
 }

@@ -170,6 +170,8 @@ fn deliver(
         Phase::Over(cause) => cause.take(),
     };
     if let Some(cause) = cause {
+        // What was over by now has been sent nothing.
+        let unanswered = matches!(slot.phase, Phase::Over(_));
         let cause = slot.tell(cause);
         let peer = connections.peer_addr(id);
         if let Some(slot) = connections.slots.get_mut(id) {
@@ -177,7 +179,7 @@ fn deliver(
             slot.ready.readable = false;
         }
         rx.clear();
-        connections.count_unopened(&cause);
+        connections.count_unopened(&cause, unanswered);
         log::unopened(id, peer, &cause);
         on_event(connections, id, Event::Closed(Closed::without_frames(cause)));
         return true;

@@ -29,7 +29,7 @@ const NAMELESS: &str = "unknown";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What is not taken stays open until the process ends, and whoever connects to it waits.
+/// What is not taken stays open until the process ends, in its children too, and whoever connects to it waits.
 #[derive(Debug)]
 pub struct Inherited {
     sockets: Sockets,
@@ -46,7 +46,8 @@ impl std::fmt::Debug for Sockets {
 
 impl Inherited {
     /// What the environment tells, once: `LISTEN_FDS` and `LISTEN_PID` are removed from it, so that a child of this process
-    /// takes nothing for its own. Call it at the beginning of `main`, before there are threads that look into the environment.
+    /// takes nothing for its own. `LISTEN_FDNAMES` stays: set or remove it for a child to which you hand sockets on. Call it at
+    /// the beginning of `main`, before there are threads that look into the environment.
     ///
     /// Nothing is inherited without `LISTEN_FDS`, or when `LISTEN_PID` is another process. Without `LISTEN_PID` the sockets
     /// are this process's: a parent that is no service manager does not know the number of its child in time.

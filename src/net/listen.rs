@@ -52,7 +52,7 @@ impl ReadyListener {
             #[cfg(unix)]
             Made::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                Listening::Unix(mio::net::UnixListener::from_std(listener), None)
+                Listening::Unix(None, mio::net::UnixListener::from_std(listener))
             }
         })
     }

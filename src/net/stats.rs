@@ -251,7 +251,7 @@ impl Connections {
         }
     }
 
-    pub(super) fn count_unopened(&mut self, cause: &Cause) {
+    pub(super) fn count_unopened(&mut self, cause: &Cause, unanswered: bool) {
         let stats = &mut self.stats;
         stats.unopened += 1;
         stats.causes.count(cause);
@@ -263,6 +263,8 @@ impl Connections {
             (HandshakeError::Refused(_) | HandshakeError::Redirect { .. }, _) | (_, None) => {
                 stats.handshakes_failed += 1
             }
+            // Counted as such already, when its place was asked for.
+            (_, Some(_)) if unanswered => {}
             (_, Some(status)) => stats.handshakes_refused.count(status),
         }
     }

@@ -80,29 +80,36 @@ impl UnixSocket {
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: Identity,
 }
+
+/// Device and inode.
+type Identity = (u64, u64);
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
         // Wherever the process will be by then.
         let path = std::path::absolute(path)?;
-        let metadata = fs::symlink_metadata(&path)?;
-        Ok(Self { path, device: metadata.dev(), inode: metadata.ino() })
-    }
-
-    fn is_here(&self) -> bool {
-        fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode))
+        let identity = identity(&fs::symlink_metadata(&path)?);
+        Ok(Self { path, identity })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_here() {
-            let _ = fs::remove_file(&self.path);
-        }
+        let _ = remove(&self.path, self.identity);
+    }
+}
+
+fn identity(metadata: &fs::Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// If it is still this one.
+fn remove(path: &Path, file: Identity) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if identity(&found) == file => fs::remove_file(path),
+        _ => Ok(()),
     }
 }
 
@@ -114,7 +121,7 @@ pub(super) fn bind(path: &Path, socket: &UnixSocket) -> io::Result<Listening> {
         Some(mode) => bind_with_mode(path, mode)?,
     };
     let file = if socket.removes_on_stop { Some(SocketFile::of(path)?) } else { None };
-    Ok(Listening::Unix(listener, file))
+    Ok(Listening::Unix(file, listener))
 }
 
 fn check_length(path: &Path) -> io::Result<()> {
@@ -145,8 +152,7 @@ fn make_way(path: &Path, replaces_stale: bool) -> io::Result<()> {
     // mio's, for it does not wait for a place in a full backlog.
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            drop(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() });
-            Ok(())
+            remove(path, identity(&found)).map_err(|error| about(path, error))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Ok(_) => refused(io::ErrorKind::AddrInUse, "somebody listens there"),

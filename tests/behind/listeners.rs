@@ -268,6 +268,33 @@ mod unix {
         assert!(place.names().is_empty());
     }
 
+    /// Of the two in the other order, a server that starts meanwhile finds a file on which nobody listens, puts its own there,
+    /// and that is removed.
+    #[test]
+    fn the_file_goes_before_the_listener() {
+        let place = Place::new("order");
+        let (path, done) = (place.socket(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        let is_done = done.clone();
+        let watch = std::thread::spawn(move || {
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                let connected = UnixStream::connect(&path);
+                assert!(!connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused), "it was stale");
+            }
+        });
+        // With a mode it is there only once it listens.
+        let socket = UnixSocket::new().mode(0o600).remove_on_stop();
+        for _ in 0..2_000 {
+            let mut world = World::new();
+            listen(&mut world, &place.socket(), socket.clone()).unwrap();
+            drop(world);
+            if watch.is_finished() {
+                break;
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        watch.join().unwrap();
+    }
+
     #[test]
     fn a_path_that_is_too_long_is_told_so() {
         let place = Place::new("long");

@@ -335,6 +335,8 @@ fn before_its_header_a_connection_counts_in_the_total_and_behind_64_refusals_non
     }
     world.until("the refusals", |world| world.event_loop.connections().stats().refused_unanswered == 2);
     assert_eq!(world.event_loop.connections().stats().refused_by_address, 64);
+    // They have ended: by no status, for none was answered.
+    assert_eq!(world.event_loop.connections().stats().handshakes_refused.of(429), 0);
     let mut answered = 0;
     for peer in &mut late {
         world.end_of_stream(peer);
