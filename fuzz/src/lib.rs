@@ -44,7 +44,7 @@ pub mod server_handshake;
 pub type Run = fn(&[u8]);
 
 /// Each target by its name.
-pub const TARGETS: [(&str, Run); 12] = [
+pub const TARGETS: [(&str, Run); 13] = [
     ("frame_header", frame_header::run),
     ("recv_cuts", recv_cuts::run),
     ("server_handshake", server_handshake::run),
