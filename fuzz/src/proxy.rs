@@ -144,6 +144,19 @@ fn lead(proxy: &Proxy, host: &str, limits: Limits, bytes: &[u8], cuts: &[usize])
     led
 }
 
+/// RFC 3986, 3.2.2, without brackets: an address, or `1*( unreserved / pct-encoded / sub-delims )`.
+fn is_host(host: &str) -> bool {
+    let mut bytes = host.bytes();
+    let mut is_name = !host.is_empty();
+    while let Some(byte) = bytes.next() {
+        is_name &= match byte {
+            b'%' => (0..2).all(|_| bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
+            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte),
+        };
+    }
+    is_name || host.parse::<std::net::IpAddr>().is_ok()
+}
+
 /// A proxy's URL, and a list of exceptions.
 fn names(choices: &mut Choices<'_>) {
     let mut texts = [0; 3].map(|_| {
@@ -157,8 +170,13 @@ fn names(choices: &mut Choices<'_>) {
             printed(&proxy);
             let bare = Proxy::from_url(&proxy.to_string()).expect("what is printed is a URL");
             assert_eq!((bare.host(), bare.port()), (proxy.host(), proxy.port()));
-            let made = Tunnel::new(&proxy, host, 80, Limits::default());
-            assert!(made.is_ok() || host.is_empty() || host.len() > 255, "{made:?}");
+            match Tunnel::new(&proxy, host, 80, Limits::default()) {
+                Ok(_) => assert!(is_host(host), "{host:?}"),
+                Err(error) => {
+                    told(&error);
+                    assert!(!is_host(host) || host.len() > 255, "{host:?}: {error}");
+                }
+            }
         }
         Err(error) => told(&error),
     }
