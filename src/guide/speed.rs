@@ -200,13 +200,14 @@
 //!
 //! An echo over wss on 32 connections, one in flight each, against a bare rustls echo on mio, which sends back what comes and
 //! knows no frames, and against the same echo without TLS: messages for each second of the server's processor, medians of
-//! rounds in turns. The machine's two cores were busy with other work, at a load of 8 to 14: take the ratios.
+//! rounds in turns.
 //!
-//! | of | to bare rustls | to `wireroom` without TLS | rounds |
-//! |---|---:|---:|---|
-//! | 125 bytes | 1.07 | 0.90 | 5 of 2 s |
-//! | 16 KiB | 0.93 | 0.79 | 7 of 3 s |
-//! | 16 KiB, another run | 0.90 | 0.78 | 5 of 2 s |
+//! | of | to bare rustls | to `wireroom` without TLS | rounds | beside it |
+//! |---|---:|---:|---|---|
+//! | 16 KiB | 1.16 | 0.60 | 7 of 2 s | nothing |
+//! | 16 KiB | 0.93 | 0.79 | 7 of 3 s | builds, load 8 to 14 |
+//! | 16 KiB | 0.90 | 0.78 | 5 of 2 s | the same |
+//! | 125 bytes | 1.07 | 0.90 | 5 of 2 s | the same |
 //!
 //! A large message is read, unmasked, queued and encrypted; the bare echo knows no mask and no queue. A small one saves the read
 //! that only learns "not now".
