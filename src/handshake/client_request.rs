@@ -8,7 +8,7 @@ use super::deflate::DeflateOffer;
 use super::error::ClientRequestError;
 use super::verdict::push_handshake_field;
 use crate::buffer::SendQueue;
-use crate::http::{FieldLines, HeaderError, is_token, is_valid_host, without_brackets};
+use crate::http::{FieldLines, HeaderError, is_token, is_valid_host, userinfo_text, without_brackets};
 
 /// A client's request to open a WebSocket. It can be used for any number of handshakes.
 ///
@@ -220,28 +220,11 @@ impl std::fmt::Debug for ClientRequest {
 
 /// RFC 7617, 2: base64 of `user:password`, decoded from the URL.
 fn basic_from_userinfo(userinfo: &str) -> Result<String, ClientRequestError> {
-    let mut decoded = Vec::with_capacity(userinfo.len() + 1);
-    let mut bytes = userinfo.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let mut hex = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
-                match (hex(), hex()) {
-                    (Some(high), Some(low)) => decoded.push((high * 16 + low) as u8),
-                    _ => return Err(ClientRequestError::Userinfo),
-                }
-            }
-            b'!'..=b'~' => decoded.push(byte),
-            _ => return Err(ClientRequestError::Userinfo),
-        }
+    let mut decoded = userinfo_text(userinfo).ok_or(ClientRequestError::Userinfo)?;
+    if !decoded.contains(':') {
+        decoded.push(':');
     }
-    if !decoded.contains(&b':') {
-        decoded.push(b':');
-    }
-    match std::str::from_utf8(&decoded) {
-        Ok(_) => Ok(STANDARD.encode(&decoded)),
-        Err(_) => Err(ClientRequestError::Userinfo),
-    }
+    Ok(STANDARD.encode(&decoded))
 }
 
 #[cfg(test)]
@@ -298,6 +281,7 @@ mod tests {
             ("ws://h/\r\nX: y", E::Target),
             ("ws://h/\u{fc}", E::Target),
             ("ws://%zz@h/", E::Userinfo),
+            ("ws://u%0a:p@h/", E::Userinfo),
         ] {
             assert_eq!(ClientRequest::new(url), Err(error), "{url}");
         }

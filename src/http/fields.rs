@@ -178,6 +178,24 @@ pub(crate) fn basic_credentials(encoded: &str) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
+/// RFC 3986, 2.1: what is percent-encoded in a URL's user information. RFC 7617, 2: "The user-id and password MUST NOT contain
+/// any control characters".
+pub(crate) fn userinfo_text(encoded: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(encoded.len() + 1);
+    let mut bytes = encoded.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let mut hex = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
+                decoded.push((hex()? * 16 + hex()?) as u8);
+            }
+            b'!'..=b'~' => decoded.push(byte),
+            _ => return None,
+        }
+    }
+    String::from_utf8(decoded).ok().filter(|text| !text.contains(char::is_control))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,7 +43,7 @@ pub use response::Response;
 
 pub(crate) use body::BodyDecoder;
 pub(crate) use exchange::{Answer, Exchange, Polled};
-pub(crate) use fields::{is_valid_host, trim, without_brackets};
+pub(crate) use fields::{is_valid_host, trim, userinfo_text, without_brackets};
 pub(crate) use head::{Known, ResponseHead, ResponseParser};
 pub(crate) use response::FieldLines;
 pub(crate) use scan::{ByteSet, is_token, is_token_byte};

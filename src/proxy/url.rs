@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::ProxyUrlError;
-use crate::http::{is_valid_host, without_brackets};
+use crate::http::{is_valid_host, userinfo_text, without_brackets};
 
 /// The longest user and password (RFC 1929, section 2).
 const MAX_SOCKS_FIELD: usize = 255;
@@ -129,31 +129,9 @@ fn host_and_port(authority: &str) -> Result<(&str, u16), ProxyUrlError> {
 impl Credentials {
     fn from_userinfo(userinfo: &str) -> Result<Self, ProxyUrlError> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        let decoded = |text| userinfo_text(text).ok_or(ProxyUrlError::Userinfo);
         Ok(Self { user: decoded(user)?, password: decoded(password)? })
     }
-}
-
-/// RFC 3986, 2.1: percent-encoding. RFC 7617, 2: "The user-id and password MUST NOT contain any control characters".
-fn decoded(text: &str) -> Result<String, ProxyUrlError> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let mut hex = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
-                match (hex(), hex()) {
-                    (Some(high), Some(low)) => decoded.push((high * 16 + low) as u8),
-                    _ => return Err(ProxyUrlError::Userinfo),
-                }
-            }
-            b'!'..=b'~' => decoded.push(byte),
-            _ => return Err(ProxyUrlError::Userinfo),
-        }
-    }
-    String::from_utf8(decoded)
-        .ok()
-        .filter(|text| !text.contains(|character: char| character.is_control()))
-        .ok_or(ProxyUrlError::Userinfo)
 }
 
 impl fmt::Display for Proxy {
