@@ -174,6 +174,9 @@ fn perform(
             let mut writer = connection.writer_with(Kind::Binary, compression.into())?;
             for text in texts {
                 let bytes = text.bytes(&model.said);
+                if whole.len() + bytes.len() > LONGEST {
+                    break;
+                }
                 let _ = writer.write(&bytes)?;
                 whole.extend(bytes);
             }
