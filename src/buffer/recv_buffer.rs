@@ -61,6 +61,7 @@ impl RecvBuffer {
 
     /// The free room behind the unread bytes, at least `at_least` bytes: read into it, then call
     /// [`RecvBuffer::filled`]. What an event has borrowed is released first.
+    #[inline]
     pub fn space(&mut self, at_least: usize) -> &mut [u8] {
         self.release();
         if self.is_empty() {
@@ -73,6 +74,7 @@ impl RecvBuffer {
     }
 
     /// The first `n` bytes of the space were written. More than there is room for counts as all of it.
+    #[inline]
     pub fn filled(&mut self, n: usize) {
         self.unread.end = self.storage.len().min(self.unread.end.saturating_add(n));
         self.arrived = self.arrived.saturating_add(n);

@@ -172,6 +172,15 @@ impl Run {
         }
     }
 
+    /// Its bytes, if they lie in one piece.
+    #[inline]
+    pub(super) fn only_slice(&self) -> Option<&[u8]> {
+        match self {
+            Run::Lent { storage, sent, .. } => storage.get(*sent as usize..),
+            Run::Shared { head, payload } => (head.remaining() == 0).then_some(payload),
+        }
+    }
+
     /// Its bytes as at most two slices.
     #[inline]
     pub(super) fn slices(&self) -> [&[u8]; 2] {

@@ -4,11 +4,13 @@
 //! write. A large or shared payload is a run of its own. One run sits inline: a connection with one queued
 //! broadcast has allocated nothing. Each run begins and ends at the boundary of a unit.
 
-use std::{collections::VecDeque, io::IoSlice};
+mod leaving;
 
-use bytes::{Buf, Bytes};
+use std::collections::VecDeque;
 
-use super::{gather::Gather, run::Run};
+use bytes::Bytes;
+
+use super::run::Run;
 
 /// A run of storage is closed once it holds this much.
 const RUN: usize = 64 * 1024;
@@ -220,6 +222,13 @@ impl SendQueue {
         self.front.forget_sent(length_of, counts);
     }
 
+    /// All that waits, if it lies in one piece, as most of it does.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    #[inline]
+    pub(crate) fn only_chunk(&self) -> Option<&[u8]> {
+        if self.rest.is_some() { None } else { self.front.only_slice() }
+    }
+
     /// A number that changes when the transport takes bytes.
     #[inline]
     pub(crate) fn progress(&self) -> u32 {
@@ -234,6 +243,7 @@ impl SendQueue {
 
     /// Lends storage for small units to a queue that lacks it.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    #[inline]
     pub(crate) fn lend(&mut self, mut storage: Vec<u8>) {
         if self.wants_storage() {
             storage.clear();
@@ -284,31 +294,6 @@ impl SendQueue {
     fn urgent(&self) -> Option<&Urgent> {
         self.rest.as_ref()?.urgent.as_ref()
     }
-
-    /// All of them have left. What is still needed stays, with its storage.
-    #[cold]
-    fn forget_urgent(&mut self) {
-        if let Some(rest) = &mut self.rest {
-            rest.urgent = None;
-            self.rest.take_if(|rest| rest.runs.capacity() == 0);
-        }
-    }
-
-    /// Takes `n` bytes from the runs.
-    fn advance_runs(&mut self, mut n: usize) {
-        loop {
-            let here = n.min(self.front.remaining());
-            self.front.advance(here);
-            n -= here;
-            if self.front.remaining() > 0 {
-                return;
-            }
-            match self.rest.as_mut().and_then(|rest| rest.pop_front()) {
-                Some(next) => self.front = next,
-                None => return self.front.reset(),
-            }
-        }
-    }
 }
 
 impl Rest {
@@ -329,63 +314,12 @@ impl Rest {
     }
 }
 
-impl Buf for SendQueue {
-    fn remaining(&self) -> usize {
-        self.len()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        let mut first = [IoSlice::new(&[])];
-        self.chunks_vectored(&mut first);
-        // `IoSlice` borrows what it was made of only for as long as itself; find the same bytes again.
-        let length = first[0].len();
-        if let Some(urgent) = self.urgent().filter(|urgent| urgent.after == 0) {
-            return &urgent.bytes[urgent.sent..];
-        }
-        let [head, payload] = self.front.slices();
-        let bytes = if head.is_empty() { payload } else { head };
-        &bytes[..length.min(bytes.len())]
-    }
-
-    fn chunks_vectored<'s>(&'s self, slices: &mut [IoSlice<'s>]) -> usize {
-        let urgent = self.urgent().map(|urgent| (urgent.after, &urgent.bytes[urgent.sent..]));
-        let mut gather = Gather { slices, count: 0, urgent };
-        for run in std::iter::once(&self.front).chain(self.rest.iter().flat_map(|rest| rest.runs.iter())) {
-            if gather.count == gather.slices.len() {
-                return gather.count;
-            }
-            for bytes in run.slices().into_iter().filter(|bytes| !bytes.is_empty()) {
-                gather.put_run(bytes);
-            }
-        }
-        if let Some((_, urgent)) = gather.urgent.take() {
-            gather.put(urgent);
-        }
-        gather.count
-    }
-
-    /// `n` bytes were sent. More than there are counts as all of them.
-    fn advance(&mut self, n: usize) {
-        let mut n = n.min(self.len);
-        self.len -= n;
-        self.taken = self.taken.wrapping_add(n as u32);
-        if let Some(urgent) = self.rest.as_mut().and_then(|rest| rest.urgent.as_mut()) {
-            let before = n.min(urgent.after);
-            let of_urgent = (n - before).min(urgent.bytes.len() - urgent.sent);
-            urgent.after -= before;
-            urgent.sent += of_urgent;
-            n -= of_urgent;
-            if urgent.sent == urgent.bytes.len() {
-                self.forget_urgent();
-            }
-        }
-        self.advance_runs(n);
-        self.blocked = !self.is_empty();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
+
+    use bytes::Buf;
+
     use super::*;
 
     /// Units of this test: the first byte is the unit's length.
