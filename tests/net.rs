@@ -39,6 +39,9 @@ mod handle;
 #[path = "net/http.rs"]
 mod http;
 
+#[path = "net/keepalive.rs"]
+mod keepalive;
+
 #[path = "net/large.rs"]
 mod large;
 

@@ -59,7 +59,9 @@ impl Connection {
     /// So little waits to be sent that it cannot hold back what is read: no more than the high-water mark, and few messages.
     #[inline]
     pub(super) fn has_little_to_say(&self) -> bool {
-        self.queue.len() <= self.config.high_water_mark() && self.queue.counted_at_most() <= self.few_messages()
+        let waiting = self.queue.len();
+        waiting == 0
+            || (waiting <= self.config.high_water_mark() && self.queue.counted_at_most() <= self.few_messages())
     }
 
     /// More messages wait than half of those that may, and down to a quarter.

@@ -17,6 +17,7 @@ impl Connection {
 
     /// Lends storage for small messages to a queue that lacks it: about to send, not to write.
     #[cfg(feature = "net")]
+    #[inline]
     pub(crate) fn lend(&mut self, storage: impl FnOnce() -> Option<Vec<u8>>) {
         if self.queue.wants_storage()
             && let Some(storage) = storage()
@@ -27,6 +28,10 @@ impl Connection {
 
     /// Does the connection want bytes from the stream?
     pub fn wants_read(&self) -> bool {
+        self.is_undisturbed() || self.wants_read_now()
+    }
+
+    fn wants_read_now(&self) -> bool {
         match self.state {
             State::Open | State::AwaitingClose => {
                 !self.flags.has(Flag::Eof) && !self.flags.has(Flag::Paused) && !self.is_withheld()
@@ -50,6 +55,22 @@ impl Connection {
         let released = reading && self.flags.has(Flag::Withheld) && !self.is_withheld();
         let told = !self.rare.backlog().is_some_and(|backlog| backlog.has_news());
         !self.flags.has(Flag::Opened) || !told || flushed || ended || released || self.drain_is_due()
+    }
+
+    /// Without new bytes [`Connection::poll_event`] would do nothing at all. (It may do nothing, too, where this is false.)
+    /// Between two times at which this is so, [`Connection::poll_timeout`] has only moved later, unless
+    /// [`Connection::awaits_life`] was so at the first, or there was a pause.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        self.before.is_none() && self.is_undisturbed()
+    }
+
+    /// Takes back what was lent, of a queue that is empty.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.queue.reclaim()
     }
 
     /// What the driver has to do with its stream.

@@ -60,6 +60,8 @@ use closing::{Input, Output, State};
 use flags::{Flag, Flags};
 use rare::{Parts, Rare};
 use stats::Counting;
+#[cfg(feature = "net")]
+pub(crate) use timers::Moment;
 use timers::{Due, Timers};
 use writer::Writing;
 

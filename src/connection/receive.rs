@@ -6,6 +6,7 @@ use super::{
     Connection, Event,
     closing::{Input, Output, State},
     flags::Flag,
+    timers::Moment,
 };
 use crate::{
     buffer::RecvBuffer,
@@ -17,29 +18,37 @@ use crate::{
 impl Connection {
     /// The next event, or `None` until more bytes have come in, the queue has drained, or time has passed. Call it
     /// after each of these until it answers `None`.
+    #[inline]
     pub fn poll_event<'b>(&mut self, rx: &'b mut RecvBuffer, now: Instant) -> Option<Event<'b>> {
+        self.poll_event_at(rx, &mut Moment::new(now))
+    }
+
+    /// As [`Connection::poll_event`], for who drives many connections at one time.
+    #[inline]
+    pub(crate) fn poll_event_at<'b>(&mut self, rx: &'b mut RecvBuffer, moment: &mut Moment) -> Option<Event<'b>> {
         let arrived = rx.take_arrived();
         if arrived > 0 {
-            self.timers.heard(now, &self.config);
+            self.timers.heard_at(moment, &self.config);
             self.count_arrived(arrived);
         }
         if self.is_undisturbed() {
             self.count_answers();
+            if rx.unread().is_empty() && !self.decoder.is_within_message() {
+                rx.release();
+                self.before = None;
+                return None;
+            }
             self.note_waiting();
             match self.decoder.decode_whole(rx, self.config.max_message_size()) {
                 Some(Kind::Binary) => {
                     self.timers.message();
                     return Some(Event::Message(Message::Binary(rx.delivered())));
                 }
-                Some(Kind::Text) => return self.deliver_text(rx, now),
-                None if rx.is_empty() && !self.decoder.is_within_message() => {
-                    self.before = None;
-                    return None;
-                }
+                Some(Kind::Text) => return self.deliver_text(rx, moment.now()),
                 None => {}
             }
         }
-        self.poll_closely(rx, now)
+        self.poll_closely(rx, moment.now())
     }
 
     /// A whole text that has not been checked.
@@ -65,7 +74,7 @@ impl Connection {
 
     /// Most connections, most of the time: all that can happen is that something arrives.
     #[inline]
-    fn is_undisturbed(&self) -> bool {
+    pub(super) fn is_undisturbed(&self) -> bool {
         self.flags.let_receive() && self.state == State::Open && self.rare.lets_receive() && self.has_little_to_say()
     }
 

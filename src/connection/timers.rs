@@ -37,6 +37,42 @@ pub(super) struct Timers {
     progress: u32,
 }
 
+/// A time, and where it is in the ticks of the connections that were last asked about it: most of a driver's share a
+/// [`Config`], and it is worked out once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    now: Instant,
+    /// An epoch, and the milliseconds since then.
+    since: Option<(Instant, i64)>,
+}
+
+impl Moment {
+    #[inline]
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { now, since: None }
+    }
+
+    #[inline]
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    #[inline]
+    fn since(&mut self, epoch: Instant) -> i64 {
+        match self.since {
+            Some((known, since)) if known == epoch => since,
+            _ => self.work_out(epoch),
+        }
+    }
+
+    #[cold]
+    fn work_out(&mut self, epoch: Instant) -> i64 {
+        let since = millis(epoch, self.now);
+        self.since = Some((epoch, since));
+        since
+    }
+}
+
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -74,7 +110,12 @@ impl Timers {
 
     #[inline]
     fn tick(&mut self, now: Instant, config: &Config) -> Tick {
-        let since = millis(config.epoch(now), now) - (i64::from(self.base) << UNIT);
+        self.tick_at(&mut Moment::new(now), config)
+    }
+
+    #[inline]
+    fn tick_at(&mut self, moment: &mut Moment, config: &Config) -> Tick {
+        let since = moment.since(config.epoch(moment.now)) - (i64::from(self.base) << UNIT);
         match Tick::try_from(since) {
             Ok(tick) if tick <= REBASE => tick,
             _ if since < 0 => 0,
@@ -114,7 +155,12 @@ impl Timers {
     /// Bytes arrived.
     #[inline]
     pub(super) fn heard(&mut self, now: Instant, config: &Config) {
-        self.heard = self.tick(now, config);
+        self.heard_at(&mut Moment::new(now), config);
+    }
+
+    #[inline]
+    pub(super) fn heard_at(&mut self, moment: &mut Moment, config: &Config) {
+        self.heard = self.tick_at(moment, config);
         self.pinged = NEVER;
     }
 

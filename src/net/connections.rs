@@ -10,6 +10,7 @@ use super::{
     deadlines::Deadlines,
     large::Large,
     phase::{Phase, Slot},
+    pool::Pool,
     preface::Proxied,
     resolver::Resolver,
     siblings::Siblings,
@@ -17,13 +18,10 @@ use super::{
 };
 use crate::{
     CloseCode, Connection, Kind, Message, MessageWriter, PreparedMessage, SendError, SendStatus, WatchedFrame,
-    connection::Sent,
+    connection::{Moment, Sent},
     handshake::{Progress, Verdict},
     http::{OwnedRequest, StreamError, StreamStatus},
 };
-
-/// Bytes of storage for sending that are kept for the next connections that need some.
-const POOLED: usize = 128 * 1024;
 
 /// All connections of an [`EventLoop`](super::EventLoop): a handler may send to, close or pause any of them.
 #[derive(Debug)]
@@ -40,9 +38,7 @@ pub struct Connections {
     pub(super) deadlines: Deadlines,
     /// Since a client's URL was first given.
     pub(super) resolver: Option<Resolver>,
-    pub(super) pool: Vec<Vec<u8>>,
-    /// Bytes in the pool.
-    pooled: usize,
+    pub(super) pool: Pool,
     pub(super) large: Large,
     /// Contexts of permessage-deflate.
     #[cfg(feature = "deflate")]
@@ -56,6 +52,8 @@ pub struct Connections {
     pub(super) draining: Option<u64>,
     /// The time of this turn.
     pub(super) now: Instant,
+    /// The same, for the timers.
+    pub(super) moment: Moment,
 }
 
 impl Connections {
@@ -69,8 +67,7 @@ impl Connections {
             ready: Vec::new(),
             deadlines: Deadlines::new(now),
             resolver: None,
-            pool: Vec::new(),
-            pooled: 0,
+            pool: Pool::default(),
             large: Large::default(),
             #[cfg(feature = "deflate")]
             contexts: crate::DeflatePool::new(),
@@ -80,6 +77,7 @@ impl Connections {
             proxied: Proxied::new(),
             draining: None,
             now,
+            moment: Moment::new(now),
         }
     }
 
@@ -201,6 +199,7 @@ impl Connections {
         let now = Instant::now();
         if let Some(connection) = self.touch(id) {
             connection.resume(now);
+            self.plan(id);
         }
     }
 
@@ -333,50 +332,13 @@ impl Connections {
         }
     }
 
-    pub(super) fn mark_dirty(&mut self, id: ConnId) {
-        if let Some(slot) = self.slots.get_mut(id).filter(|slot| !slot.ready.dirty) {
-            slot.ready.dirty = true;
-            self.dirty.push(id);
-        }
-    }
-
-    pub(super) fn mark_ready(&mut self, id: ConnId) {
-        if let Some(slot) = self.slots.get_mut(id).filter(|slot| !slot.ready.listed) {
-            slot.ready.listed = true;
-            self.ready.push(id);
-        }
-    }
-
-    /// Storage of a queue that has drained goes back to the pool.
-    pub(super) fn reclaim(&mut self, id: ConnId) {
-        let queue = self.slots.get_mut(id).and_then(|slot| slot.phase.queue());
-        if let Some(storage) = queue.and_then(|queue| queue.reclaim())
-            && self.pooled + storage.capacity() <= POOLED
-        {
-            self.pooled += storage.capacity();
-            self.pool.push(storage);
-        }
-    }
-
-    pub(super) fn plan(&mut self, id: ConnId) {
-        if let Some(slot) = self.slots.get(id) {
-            self.deadlines.plan(id.index(), slot.phase.poll_timeout());
-        }
-    }
-
     /// A connection about to send, with storage to do it, and where what it sends is counted.
+    #[inline(always)]
     pub(super) fn sender(&mut self, id: ConnId) -> Result<(&mut Connection, &mut Sent), SendError> {
         let slot = self.slots.get_mut(id).ok_or(SendError::UnknownConnection)?;
-        if !slot.ready.dirty {
-            slot.ready.dirty = true;
-            self.dirty.push(id);
-        }
+        slot.ready.soil(id, &mut self.dirty);
         let connection = slot.phase.connection_mut().ok_or(SendError::UnknownConnection)?;
-        connection.lend(|| {
-            let storage = self.pool.pop()?;
-            self.pooled -= storage.capacity();
-            Some(storage)
-        });
+        connection.lend(|| self.pool.take());
         Ok((connection, &mut self.sent))
     }
 

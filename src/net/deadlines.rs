@@ -70,6 +70,16 @@ impl Deadlines {
         }
     }
 
+    /// Is there a look at `slot` that is early enough?
+    pub(super) fn covers(&self, slot: usize, at: Option<Instant>) -> bool {
+        let planned = self.blocks.get(slot / BLOCK).map_or(NEVER, |block| block[slot % BLOCK]);
+        // A millisecond for the rounding, and one for those that have passed.
+        let planned = self.epoch + Duration::from_millis(self.base + u64::from(planned));
+        at.is_none_or(|at| {
+            planned <= at.max(self.epoch + Duration::from_millis(self.reached)) + Duration::from_millis(2)
+        })
+    }
+
     /// Moves the base to now, or to the first deadline if that has passed. About once a month.
     #[cold]
     fn rebase(&mut self) {

@@ -42,11 +42,4 @@ impl Connections {
             connection.set_deflate_pool(contexts);
         }
     }
-
-    /// A message was compressed, outside of this connection's own events perhaps: when is its compressor given up?
-    pub(super) fn plan_release(&mut self, id: ConnId) {
-        if self.get(id).is_some_and(crate::Connection::has_compressor) {
-            self.plan(id);
-        }
-    }
 }

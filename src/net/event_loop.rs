@@ -13,13 +13,13 @@ use super::{
     ConnId, Connections, Handle, ListenOptions,
     accept::Listener,
     admission::Gate,
-    dial, drive,
+    dial, drive, flush,
     handle::{self, Command},
     phase::{Phase, Slot},
     shutdown::Shutdown,
     slots::{self, Slots},
 };
-use crate::{Config, Event, RecvBuffer, handshake::Verdict, http::Request};
+use crate::{Config, Event, RecvBuffer, connection::Moment, handshake::Verdict, http::Request};
 
 /// Tokens below a loop's connections: its waker and its listeners.
 const LISTENERS: usize = 63;
@@ -233,8 +233,8 @@ impl EventLoop {
             }
             return true;
         }
-        let Some(id) = self.connections.slots.id_at(number - FIRST_SLOT) else { return true };
-        let Some(slot) = self.connections.slots.get_mut(id) else { return true };
+        let Connections { slots, ready, dirty, .. } = &mut self.connections;
+        let Some((id, slot)) = slots.at_mut(number - FIRST_SLOT) else { return true };
         if let Phase::Opening(opening) = &mut slot.phase
             && opening.is_connecting()
         {
@@ -244,27 +244,26 @@ impl EventLoop {
             }
             slot.ready.readable = true;
             slot.ready.read_closed |= event.is_read_closed();
-            self.connections.mark_ready(id);
-            self.connections.mark_dirty(id);
+            slot.ready.list(id, ready);
+            slot.ready.soil(id, dirty);
             return true;
         }
         if event.is_error() && !slot.phase.wants_read() {
             // A reset, which nobody would learn of by reading while reading is paused.
             let error = slot.stream.take_error().map_or(io::ErrorKind::ConnectionReset, |error| error.kind());
             slot.phase.handle_io_error(error);
-            self.connections.mark_ready(id);
-            self.connections.mark_dirty(id);
+            slot.ready.list(id, ready);
+            slot.ready.soil(id, dirty);
             return true;
         }
         if event.is_writable() && slot.ready.blocked {
             slot.ready.blocked = false;
-            self.connections.mark_dirty(id);
+            slot.ready.soil(id, dirty);
         }
-        let Some(slot) = self.connections.slots.get_mut(id) else { return true };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             slot.ready.readable = true;
             slot.ready.read_closed |= event.is_read_closed();
-            self.connections.mark_ready(id);
+            slot.ready.list(id, ready);
         }
         true
     }
@@ -273,6 +272,7 @@ impl EventLoop {
     pub fn finish_turn(&mut self, mut on_event: impl FnMut(&mut Connections, ConnId, Event<'_>)) {
         let on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>) = &mut on_event;
         self.connections.now = Instant::now();
+        self.connections.moment = Moment::new(self.connections.now);
         self.connections.stats.turns += 1;
         let base = self.first_slot();
         for (number, listener) in self.listeners.iter_mut().enumerate() {
@@ -300,7 +300,7 @@ impl EventLoop {
         let base = self.first_slot();
         let mut dirty = std::mem::replace(&mut self.connections.dirty, std::mem::take(&mut self.working));
         for id in dirty.drain(..) {
-            drive::flush(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
+            flush::flush_called(&mut self.connections, id, &self.registry, Slots::<Slot>::token(base, id));
         }
         self.working = slots::emptied(dirty);
     }

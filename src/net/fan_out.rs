@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    ConnId, Connections, EventLoop, drive, handle,
+    ConnId, Connections, EventLoop, flush, handle,
     phase::Slot,
     slots::{self, Slots},
 };
@@ -44,7 +44,7 @@ impl EventLoop {
                 commands -= self.look(commands);
                 waits = self.drive_new(waits, on_event);
             }
-            drive::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
+            flush::flush(&mut self.connections, *id, &self.registry, Slots::<Slot>::token(base, *id));
         }
         self.writing = slots::emptied(dirty);
         if self.connections.ready.len() > waits {

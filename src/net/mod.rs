@@ -26,6 +26,7 @@ mod dial;
 mod drive;
 mod event_loop;
 mod fan_out;
+mod flush;
 mod handle;
 #[cfg(all(feature = "inherit", unix))]
 mod inherit;
@@ -38,6 +39,7 @@ mod loops_handle;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod phase;
+mod pool;
 mod preface;
 pub mod reconnecting;
 mod resolver;
@@ -54,6 +56,7 @@ mod unconnected;
 #[cfg(unix)]
 mod unix_listener;
 mod unopened;
+mod upkeep;
 
 pub use conn_map::ConnMap;
 pub use connect_options::ConnectOptions;

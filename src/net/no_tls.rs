@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    ConnId, Connections, drive,
+    ConnId, Connections, flush,
     phase::Slot,
     socket::{Received, Stream},
 };
@@ -23,7 +23,7 @@ impl Slot {
         self.phase.wants_read()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive(&mut self, space: &mut [u8], _scratch: &mut Scratch) -> io::Result<Received> {
         self.stream.read(space).map(|n| Received { bytes: n, cost: n, drained: n < space.len() })
     }
@@ -33,9 +33,9 @@ impl Slot {
         cause
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&mut self, _scratch: &mut Scratch) -> io::Result<usize> {
-        drive::write(self)
+        flush::write(self)
     }
 }
 

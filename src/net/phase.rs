@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::{admission::Place, dial::Dial, log::Warned, preface::Preface, socket::Stream};
+use super::{ConnId, admission::Place, dial::Dial, log::Warned, preface::Preface, socket::Stream};
 use crate::{
     Cause, Config, Connection, MaskingKeys, RecvBuffer, SendQueue,
     handshake::{ClientHandshake, HandshakeError, ServerHandshake},
@@ -93,6 +93,24 @@ pub(super) struct Readiness {
     pub(super) shut: bool,
 }
 
+impl Readiness {
+    /// Puts it on the ready list, once.
+    #[inline]
+    pub(super) fn list(&mut self, id: ConnId, ready: &mut Vec<ConnId>) {
+        if !std::mem::replace(&mut self.listed, true) {
+            ready.push(id);
+        }
+    }
+
+    /// Puts it on the dirty list, once.
+    #[inline]
+    pub(super) fn soil(&mut self, id: ConnId, dirty: &mut Vec<ConnId>) {
+        if !std::mem::replace(&mut self.dirty, true) {
+            dirty.push(id);
+        }
+    }
+}
+
 // The slot is boxed, and most connections are open: a box more would cost what it saves.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
@@ -156,12 +174,33 @@ impl Phase {
         }
     }
 
+    /// Without new bytes there is nothing to tell.
+    #[inline]
+    pub(super) fn rests(&self) -> bool {
+        self.connection().is_some_and(Connection::rests)
+    }
+
+    /// Behind what was just written out of [`Phase::queue`], more may wait.
+    #[inline]
+    pub(super) fn may_have_more(&self) -> bool {
+        self.connection().is_none_or(Connection::wants_write)
+    }
+
     pub(super) fn queue(&mut self) -> Option<&mut SendQueue> {
         match self {
             Phase::Serving { handshake, .. } => Some(handshake.transmit()),
             Phase::Opening(opening) => opening.queue(),
             Phase::Open(connection) => Some(connection.transmit()),
             Phase::Preface(_) | Phase::Over(_) => None,
+        }
+    }
+
+    /// Takes back the storage of a queue that has drained.
+    #[inline]
+    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Phase::Open(connection) => connection.reclaim(),
+            other => other.queue()?.reclaim(),
         }
     }
 

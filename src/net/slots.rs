@@ -173,6 +173,14 @@ impl<T> Slots<T> {
         self.pages.get_mut(id.index() / PAGE)?.values.get_mut(id.index() % PAGE)
     }
 
+    /// Who is in this slot now.
+    #[inline]
+    pub(super) fn at_mut(&mut self, slot: usize) -> Option<(ConnId, &mut T)> {
+        let generation = *self.generations.get(slot)?;
+        let value = self.pages.get_mut(slot / PAGE)?.values.get_mut(slot % PAGE)?.as_mut()?;
+        Some((ConnId { generation, event_loop: self.event_loop, slot: slot as u32 }, value))
+    }
+
     /// The connection that is in this slot now.
     pub(super) fn id_at(&self, slot: usize) -> Option<ConnId> {
         let generation = *self.generations.get(slot)?;

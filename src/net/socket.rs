@@ -79,6 +79,7 @@ impl Stream {
         }
     }
 
+    #[inline(always)]
     pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => retried(|| stream.read(space)),
@@ -90,20 +91,29 @@ impl Stream {
         }
     }
 
+    /// One slice is the usual case, and `send` is cheaper than `sendmsg`.
+    #[inline(always)]
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => retried(|| stream.write(bytes)),
+            #[cfg(unix)]
+            Stream::Unix(stream) => retried(|| stream.write(bytes)),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => retried(|| tls.write(bytes)),
+            Stream::Unconnected(none) => none.write(bytes),
+        }
+    }
+
     pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        fn write(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            // One slice is the usual case, and `send` is cheaper than `sendmsg`.
-            match slices {
-                [one] => retried(|| stream.write(one)),
-                many => retried(|| stream.write_vectored(many)),
-            }
+        if let [one] = slices {
+            return self.write(one);
         }
         match self {
-            Stream::Tcp(stream) => write(stream, slices),
+            Stream::Tcp(stream) => retried(|| stream.write_vectored(slices)),
             #[cfg(unix)]
-            Stream::Unix(stream) => write(stream, slices),
+            Stream::Unix(stream) => retried(|| stream.write_vectored(slices)),
             #[cfg(feature = "tls")]
-            Stream::Tls(tls) => write(&mut **tls, slices),
+            Stream::Tls(tls) => retried(|| tls.write_vectored(slices)),
             Stream::Unconnected(none) => none.write_vectored(slices),
         }
     }
@@ -165,6 +175,7 @@ impl Stream {
 }
 
 /// A signal's interruption is no answer.
+#[inline(always)]
 fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {

@@ -11,7 +11,7 @@ use crate::{
     error::TlsError,
     handshake::HandshakeError,
     http::Transport,
-    net::{ConnId, Connections, Stream, drive, phase::Slot, socket::Received},
+    net::{ConnId, Connections, Stream, flush, phase::Slot, socket::Received},
 };
 
 /// Slices that are looked at for one write.
@@ -58,6 +58,7 @@ impl Slot {
     }
 
     /// One read, with the loop's buffers.
+    #[inline]
     pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
         match &mut self.stream {
             Stream::Tls(tls) => match tls.receive(space, scratch, self.ready.read_closed) {
@@ -82,8 +83,9 @@ impl Slot {
     }
 
     /// Writes what waits.
+    #[inline]
     pub(in crate::net) fn write(&mut self, scratch: &mut Scratch) -> io::Result<usize> {
-        if self.speaks_tls() { write(self, scratch) } else { drive::write(self) }
+        if self.speaks_tls() { write(self, scratch) } else { flush::write(self) }
     }
 
     /// A cause in the words of TLS, where that knows more.
