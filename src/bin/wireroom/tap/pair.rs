@@ -374,4 +374,31 @@ mod tests {
         }
         server.accept().unwrap();
     }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_silent_address_has_its_share_of_the_time() {
+        // One whose backlog is full answers nothing.
+        let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        silent.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        silent.listen(0).unwrap();
+        let at = silent.local_addr().unwrap().as_socket().unwrap();
+        let _full: Vec<_> = (0..3).map(|_| mio::net::TcpStream::connect(at).unwrap()).collect();
+
+        let mut poll = mio::Poll::new().unwrap();
+        let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (clients, server) = (listen(), listen());
+        let client = Wire::connect(clients.local_addr().unwrap(), None).unwrap();
+        let (began, addresses) = (Instant::now(), [at, server.local_addr().unwrap()]);
+        let how = (0, None, Duration::from_secs(4));
+        let mut pair = Pair::new(client, (&addresses, None), poll.registry(), [Token(0), Token(1)], how).unwrap();
+        let mut events = mio::Events::with_capacity(8);
+        while let Some(by) = pair.opens_by() {
+            poll.poll(&mut events, Some(by.saturating_duration_since(Instant::now()))).unwrap();
+            assert_eq!(pair.carry(poll.registry(), &mut [0; 64], &mut |_, _| {}), None);
+        }
+        server.accept().unwrap();
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(3), "{took:?}");
+    }
 }
