@@ -22,8 +22,8 @@ Examples:
 The server has to answer each message of a connection with one message, in order, as `wireroom serve` does.
 
 With --rate a message counts from the moment when it should have been sent, also while the server is slow to read or this \
-program is late: what waits behind a stall is a part of the figures. Between messages this program sleeps, and wakes up to \
-some tenths of a millisecond late, which count; above 20,000 a second what falls due within 50 microseconds goes out together.
+program is late: what waits behind a stall is a part of the figures. Between messages this program sleeps; that \
+it wakes a little late counts, too. Above 20,000 a second what falls due within 50 microseconds goes out together.
 
 With --in-flight a connection sends its next message when an answer has come: a stalled server is asked less, and the stall \
 shows as few slow answers (coordinated omission). So compare servers by throughput with --in-flight, and by latency with \

@@ -30,6 +30,7 @@ impl Ticker {
         let ended = Arc::new(AtomicBool::new(false));
         let ends = ended.clone();
         let tick = move || {
+            sleep_exactly();
             while !ends.load(Ordering::Relaxed) {
                 let left = interval - begin.elapsed().as_secs_f64() % interval;
                 thread::sleep(Duration::from_secs_f64(left.min(LONGEST)));
@@ -48,3 +49,13 @@ impl Drop for Ticker {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+/// prctl(2), PR_SET_TIMERSLACK: by default a thread may sleep 50 microseconds longer than it wanted to.
+#[cfg(target_os = "linux")]
+fn sleep_exactly() {
+    // Where that is not allowed it is late.
+    let _ = nix::sys::prctl::set_timerslack(1);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sleep_exactly() {}
