@@ -80,13 +80,14 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
 
     // 2. Warm up, measure, and wait for what is under way.
     load.begin(event_loop.connections());
-    let _ticker = options.rate.map(|rate| Ticker::start(load.begin, rate, event_loop.handle())).transpose()?;
+    let ticker = options.rate.map(|rate| Ticker::start(load.begin, rate, event_loop.handle())).transpose()?;
     while !load.is_over(asked.signal().is_some())? {
         let timeout = load.timeout();
         event_loop.turn(Some(timeout), |connections, id, event| load.on_event(connections, id, event))?;
         load.send_due(event_loop.connections());
         load.progress();
     }
+    drop(ticker);
 
     // 3. Say goodbye.
     load.finish();
