@@ -190,18 +190,19 @@ impl Pair {
             Err((side, error)) => {
                 // What it had said before is there all the same.
                 let (host, handshake) = (self.host.as_deref(), &mut self.handshake);
-                match side {
+                let last = match side {
                     From::Client => self.up.rest((&mut self.client, server), host, handshake, space, tell),
                     From::Server => self.down.rest((server, &mut self.client), None, handshake, space, tell),
-                }
+                };
+                // An alert of TLS that came with a reset says more than that.
+                let why = [error, last].into_iter().find(|error| !is_reset(error)).map(|error| plain(&error));
                 self.client.reset_when_closed();
                 server.reset_when_closed();
                 for flow in [&mut self.up, &mut self.down] {
                     let from = flow.from;
                     flow.observer.end(&mut |seen| tell(from, &seen));
                 }
-                let is_reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
-                return Some(End::Reset(side, (!is_reset).then(|| plain(&error))));
+                return Some(End::Reset(side, why));
             }
         }
         (self.up.shut && self.down.shut).then_some(End::Ended)
@@ -278,7 +279,7 @@ impl Flow {
     }
 
     /// The last words of a source that is broken, as far as the other side takes them at once. Nothing more comes, so they have
-    /// an end; that end is a reset, and no end of the stream.
+    /// an end; that end is a reset, and no end of the stream. Answers the error behind them.
     fn rest(
         &mut self,
         (source, sink): (&mut Wire, &mut Wire),
@@ -286,13 +287,15 @@ impl Flow {
         handshake: &mut Handshake,
         space: &mut [u8],
         tell: Tell<'_>,
-    ) {
+    ) -> io::Error {
         while !self.ended && matches!(self.send_pending(sink), Ok(true)) {
-            let Ok(Some(n @ 1..)) = source.read(space) else { return };
-            if self.pass(&space[..n], sink, host, handshake, tell).is_err() {
-                return;
+            match source.read(space) {
+                Ok(Some(n @ 1..)) if self.pass(&space[..n], sink, host, handshake, tell).is_ok() => {}
+                Err(error) => return error,
+                Ok(_) => break,
             }
         }
+        io::ErrorKind::ConnectionReset.into()
     }
 
     fn to(&self) -> From {
@@ -348,6 +351,10 @@ impl Flow {
             None => Vec::new(),
         }
     }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
