@@ -25,11 +25,17 @@ mod reach;
 #[path = "cli/secure.rs"]
 mod secure;
 
+#[path = "cli/secure_tap.rs"]
+mod secure_tap;
+
 #[path = "cli/serve.rs"]
 mod serve;
 
 #[path = "cli/tap.rs"]
 mod tap;
+
+#[path = "cli/tap_cuts.rs"]
+mod tap_cuts;
 
 #[path = "cli/terminal.rs"]
 mod terminal;

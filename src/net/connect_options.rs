@@ -3,7 +3,7 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 #[cfg(feature = "tls")]
-use super::{ClientTls, Stream};
+use super::{ClientTls, Stream, tls::Shows};
 use crate::proxy::{Proxy, ProxyRules};
 
 /// As the times of a `Config`.
@@ -99,8 +99,8 @@ impl ConnectOptions {
     }
 
     /// How many redirects are followed; see [`ClientRequest::redirected`](crate::handshake::ClientRequest::redirected) for where
-    /// they lead and what goes along. A client's certificate is shown wherever they lead, to servers that ask for it. Default 0: a
-    /// redirect is a
+    /// they lead and what goes along. A client's certificate is shown to the URL's host alone: behind a redirect to another one, to
+    /// none. Default 0: a redirect is a
     /// [`HandshakeError::Redirect`](crate::handshake::HandshakeError::Redirect).
     #[must_use]
     pub fn max_redirects(mut self, redirects: u32) -> Self {
@@ -151,9 +151,9 @@ impl ConnectOptions {
 
     /// A stream to `host`, on which TLS is about to begin.
     #[cfg(feature = "tls")]
-    pub(super) fn wrap(&self, stream: Stream, host: &str) -> io::Result<Stream> {
+    pub(super) fn wrap(&self, stream: Stream, host: &str, shows: Shows) -> io::Result<Stream> {
         let tls = self.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-        tls.wrap(stream, host)
+        tls.wrap(stream, host, shows)
     }
 
     pub(super) fn proxy_for(&self, secure: bool, host: &str, port: u16) -> Option<Proxy> {

@@ -21,6 +21,8 @@ use mio::{Interest, Registry, Token};
 
 mod opening;
 
+#[cfg(feature = "tls")]
+use super::tls::Shows;
 use super::{
     ConnId, ConnectOptions, Connections, EventLoop, Stream,
     phase::{Phase, Readiness, Slot},
@@ -47,6 +49,9 @@ pub(super) struct Dial {
     attempt: Option<(SocketAddr, Instant)>,
     failed: Vec<FailedAttempt>,
     redirects: u32,
+    /// A redirect has led to another host than the URL's: a client's certificate is for that one.
+    #[cfg(feature = "tls")]
+    elsewhere: bool,
     /// Of everything, the opening handshake included.
     deadline: Option<Instant>,
 }
@@ -145,8 +150,19 @@ impl From<ConnectError> for Cause {
 
 impl Dial {
     pub(super) fn new(request: ClientRequest, options: Arc<ConnectOptions>, deadline: Option<Instant>) -> Self {
-        let (proxy, destination, stage, attempt, failed) = (None, None, Stage::Begin, None, Vec::new());
-        Self { request, options, proxy, destination, stage, attempt, failed, redirects: 0, deadline }
+        Self {
+            request,
+            options,
+            proxy: None,
+            destination: None,
+            stage: Stage::Begin,
+            attempt: None,
+            failed: Vec::new(),
+            redirects: 0,
+            #[cfg(feature = "tls")]
+            elsewhere: false,
+            deadline,
+        }
     }
 
     /// Whose address is looked up: the proxy's behind the server's, where both are.
@@ -198,6 +214,12 @@ impl Dial {
         self.options.attempt_timeout.min(share)
     }
 
+    /// What TLS shows of the client, where it is asked for.
+    #[cfg(feature = "tls")]
+    fn shows(&self) -> Shows {
+        if self.elsewhere { Shows::Nothing } else { Shows::Certificate }
+    }
+
     fn fail(&mut self, error: io::ErrorKind) {
         if let Some((address, _)) = self.attempt.take() {
             self.failed.push(FailedAttempt { address, error });
@@ -235,7 +257,7 @@ fn reached(slot: &mut Slot, early: &[u8]) {
     #[cfg(feature = "tls")]
     if dial.request.is_secure() {
         let plain = std::mem::replace(&mut slot.stream, Stream::Unconnected(Unconnected::new()));
-        match dial.options.wrap(plain, dial.request.host()) {
+        match dial.options.wrap(plain, dial.request.host(), dial.shows()) {
             Ok(stream) => slot.stream = stream,
             Err(error) => {
                 let error = match error.kind() {
@@ -309,6 +331,10 @@ impl Dial {
             return Err(ConnectError::NoTls);
         }
         self.redirects += 1;
+        #[cfg(feature = "tls")]
+        {
+            self.elsewhere |= !request.host().eq_ignore_ascii_case(self.request.host());
+        }
         self.request = request;
         (self.stage, self.destination) = (Stage::Begin, None);
         self.failed.clear();

@@ -58,6 +58,74 @@ fn a_rate_is_kept_and_a_stall_counts_from_when_messages_were_due() {
     assert!(latency("max") > 400.0 && latency("p50") < 200.0, "{report}");
 }
 
+/// Whole milliseconds are all that a poll waits for: that is no reason not to sleep.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_rate_does_not_take_a_processor_of_its_own() {
+    let echo = Echo::start();
+    let program = Program::start(&["bench", &echo.url, "-r", "1500", "-d", "60", "-w", "0"]);
+    let ticks = || -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    };
+    thread::sleep(Duration::from_millis(500));
+    let (before, began) = (ticks(), Instant::now());
+    thread::sleep(Duration::from_secs(2));
+    // A tick is 10 ms.
+    let share = (ticks() - before) as f64 / 100.0 / began.elapsed().as_secs_f64();
+    program.signal("INT");
+    let ended = program.end();
+    assert!(share < 0.7, "{share:.2} of a processor: {ended:?}");
+    assert!(ended.out.contains("latency in ms"), "{ended:?}");
+}
+
+#[test]
+fn rates_and_sizes_beyond_all_bounds() {
+    let echo = Echo::start();
+    for rate in ["1e-300", "1e-15"] {
+        let report = measured(&[&echo.url, "-r", rate, "-d", "0.2", "-w", "0"]);
+        assert_eq!((&report["sent"], &report["answers"]), (&1.into(), &1.into()), "{report}");
+    }
+    let most = usize::MAX.to_string();
+    for size in [&*most, "1073741825"] {
+        let ended = run(&["bench", &echo.url, "--size", size, "--max-size", &most], b"");
+        assert_eq!(ended.status, 2, "{ended:?}");
+        assert!(ended.err.contains("at most 1 GiB"), "{ended:?}");
+    }
+}
+
+/// The others go on, and each message is answered or counted.
+#[test]
+fn connections_that_end_meanwhile() {
+    for load in [&["-r", "400"][..], &["-i", "3"]] {
+        let mut connections = 0;
+        let address = by_hand(move |mut stream| {
+            connections += 1;
+            // The first, the third and the fifth.
+            let mut left = if connections % 2 == 0 { usize::MAX } else { 10 };
+            thread::spawn(move || {
+                accept(&mut stream, "");
+                let mut frame = [0; 6 + 4];
+                while left > 0 && std::io::Read::read_exact(&mut stream, &mut frame).is_ok() && frame[0] == 0x82 {
+                    stream.write_all(b"\x82\x04abcd").unwrap();
+                    left -= 1;
+                }
+            });
+        });
+        let url = format!("ws://{address}/");
+        let how = ["bench", &url, "-c", "6", "-d", "0.5", "-w", "0", "--size", "4", "-b", "--json"];
+        let ended = run(&[&how[..], load].concat(), b"");
+        assert_eq!(ended.status, 1, "{ended:?}");
+        let report: Value = serde_json::from_str(&ended.out).unwrap();
+        let number = |name: &str| report[name].as_u64().unwrap();
+        assert_eq!(number("sent"), report["latency_ms"]["count"].as_u64().unwrap() + number("unanswered"), "{report}");
+        assert!(number("unanswered") < 20 && number("answers") > 60, "{report}");
+        let errors = report["errors"].as_object().unwrap();
+        assert_eq!(errors.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), 3, "{report}");
+    }
+}
+
 #[test]
 fn what_goes_wrong_is_counted_and_told() {
     // Its answers are of another length.

@@ -30,7 +30,12 @@ fn urls_that_are_none() {
 #[test]
 fn options_that_cannot_be_sent() {
     let with = |option: &str, value: &str| fails(2, &["connect", "ws://h/", option, value]);
-    assert!(with("-H", "no colon").contains("there is no colon"));
+    // Which one it is, and not what it holds.
+    let bearer = "Authorization Bearer sesame";
+    let sentence = fails(2, &["connect", "ws://h/", "-H", "A: b", "-H", bearer]);
+    assert_eq!(sentence, "--header, number 2: there is no colon, as in \"Name: value\"");
+    let sentence = with("-H", "Authorization: Bearer sesame\nX");
+    assert!(sentence.starts_with("--header \"Authorization\": ") && !sentence.contains("sesame"), "{sentence}");
     assert!(with("-H", "Upgrade: x").contains("set by the library"));
     assert!(with("-H", "A: b\r\nC: d").contains("control byte"));
     assert!(with("-s", "a b").contains("tokens"));

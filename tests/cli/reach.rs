@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    secure::{certificate, serving},
+    secure::{by_hand_over_tls, certificate, serving},
     support::{Echo, Program, answering, by_hand, fails, read_head, run, succeeds},
 };
 
@@ -126,9 +126,65 @@ fn redirects_are_followed_as_far_as_is_said() {
     let up = format!("ws://{}/", redirecting(secure.replace("wss", "https")));
     let ca = certificate("ca.pem");
     assert_eq!(succeeds(&["connect", &up, "-L", "1", "--ca", &ca, "--once"], b"hi\n"), "hi\n");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = format!("ws://{}/", redirecting(format!("http://{closed}/")));
+    let sentence = fails(3, &["connect", &nobody, "-L", "1"]);
+    assert_eq!(sentence, format!("cannot connect to {nobody} (or where it redirects): connection refused"));
     let with_password = redirecting("ws://u:secret@h/".to_owned());
     let sentence = fails(4, &["connect", &format!("ws://{with_password}/")]);
     assert_eq!(sentence, "the server redirects (302) to ws://h/; --follow follows it");
     let sentence = fails(4, &["connect", &format!("ws://{with_password}/"), "-L", "1"]);
     assert!(sentence.starts_with("the server redirects, which is not followed: ") && !sentence.contains("secret"));
+}
+
+#[test]
+fn secrets_stay_with_the_host_that_they_are_for() {
+    let (tell, told) = mpsc::channel();
+    let elsewhere = by_hand(move |mut stream| {
+        tell.send(read_head(&mut stream)).unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    });
+    let first = redirecting(format!("http://{elsewhere}/"));
+    let url = format!("ws://user:sesame@{first}/");
+    for authorization in [&["-H", "Authorization: Bearer sesame"][..], &[]] {
+        let options = ["connect", &url, "-L", "1", "-H", "Cookie: sesame=1", "-H", "Proxy-Authorization: sesame"];
+        let sentence = fails(4, &[&options[..], authorization].concat());
+        assert_eq!(sentence, "the server answered 404 No");
+        let head = told.recv().unwrap();
+        assert!(!head.contains("sesame") && !head.to_ascii_lowercase().contains("authorization"), "{head}");
+    }
+}
+
+/// A certificate says who we are.
+#[test]
+fn the_certificate_of_a_client_stays_with_the_host_that_it_is_for() {
+    let (tell, told) = mpsc::channel();
+    let asks = by_hand_over_tls(move |stream| {
+        let _ = tell.send(stream.conn.peer_certificates().is_some());
+        let _ = stream.write_all(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    });
+    let (ca, chain, key) = (certificate("ca.pem"), certificate("client.pem"), certificate("client.key"));
+    for (to, shown) in [("127.0.0.1", true), ("localhost", false)] {
+        let location = format!("https://{to}:{}/", asks.port());
+        let first = by_hand_over_tls(move |stream| {
+            assert!(stream.conn.peer_certificates().is_some(), "the URL's host asks for it");
+            let _ = write!(stream, "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        });
+        let url = format!("wss://{first}/");
+        let options = ["connect", &url, "-L", "1", "--ca", &ca, "--cert", &chain, "--key", &key];
+        assert_eq!(fails(4, &options), "the server answered 404 No");
+        assert_eq!(told.recv().unwrap(), shown, "{to}");
+    }
+}
+
+#[test]
+fn a_redirect_out_of_tls_is_refused() {
+    let (echo, ca) = (Echo::start(), certificate("ca.pem"));
+    for to in [echo.url.clone(), echo.url.replace("ws:", "http:")] {
+        let first = by_hand_over_tls(move |stream| {
+            let _ = write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        });
+        let sentence = fails(4, &["connect", &format!("wss://{first}/"), "-L", "5", "--ca", &ca]);
+        assert!(sentence.ends_with("it leads from wss:// to a URL without TLS"), "{sentence}");
+    }
 }

@@ -2,18 +2,19 @@
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     sync::{Arc, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use wireroom::{
-    ClientCertificates, Config, Event, EventLoop, ListenOptions, ServerTls,
+    ClientCertificates, Config, Event, EventLoop, Handle, ListenOptions, ServerTls,
     rustls::{
         self,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::WebPkiClientVerifier,
     },
 };
 
@@ -30,6 +31,37 @@ pub(crate) fn serving(name: &str) -> (Program, String) {
     let (server, url) = Program::serving(&["serve", "0", "--tls-cert", &chain, "--tls-key", &key]);
     assert!(url.starts_with("wss://127.0.0.1:"), "{url}");
     (server, url + "/")
+}
+
+/// The server's end of TLS, that asks for a certificate and takes those of `client_ca.pem`, or none.
+pub(crate) fn records() -> rustls::ServerConnection {
+    let read = |name: &str| std::fs::read(certificate(name)).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(&read("server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&read("client_ca.pem")).unwrap()).unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap());
+    rustls::ServerConnection::new(Arc::new(config.with_single_cert(chain, key).unwrap())).unwrap()
+}
+
+/// As [`by_hand`], behind the TLS handshake and the head of a request.
+pub(crate) fn by_hand_over_tls(
+    mut serve: impl FnMut(&mut rustls::StreamOwned<rustls::ServerConnection, TcpStream>) + Send + 'static,
+) -> SocketAddr {
+    by_hand(move |socket| {
+        let mut stream = rustls::StreamOwned::new(records(), socket);
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+            head.push(byte[0]);
+        }
+        serve(&mut stream);
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    })
 }
 
 #[test]
@@ -137,8 +169,8 @@ fn one_side_speaks_tls_and_the_other_does_not() {
     assert_eq!(sentence, format!("no answer from {url} within 0.3 s"));
 }
 
-#[test]
-fn a_certificate_of_the_client() {
+/// An echo that wants a certificate of the client.
+pub(crate) fn requiring() -> (SocketAddr, Handle, JoinHandle<()>) {
     let clients = std::fs::read(certificate("client_ca.pem")).unwrap();
     let tls = ServerTls::builder()
         .certificate_files(certificate("server.pem"), certificate("server.key"))
@@ -162,6 +194,12 @@ fn a_certificate_of_the_client() {
         }
     });
     let (address, handle) = told.recv_timeout(LIMIT).unwrap();
+    (address, handle, server)
+}
+
+#[test]
+fn a_certificate_of_the_client() {
+    let (address, handle, server) = requiring();
     let (url, ca) = (format!("wss://{address}/"), certificate("ca.pem"));
     let with = |name: &str| {
         let (chain, key) = (certificate(&format!("{name}.pem")), certificate(&format!("{name}.key")));
@@ -214,102 +252,4 @@ fn a_system_without_roots() {
     let (status, sentence) = without(&["connect", &format!("ws://{at}/"), "-L", "1"]);
     assert_eq!(status, 1, "{sentence}");
     assert!(sentence.contains("redirects to wss://, and the system has no root certificates"), "{sentence}");
-}
-
-#[test]
-fn a_tap_shows_what_was_encrypted() {
-    let (_server, url) = serving("server");
-    let ca = certificate("ca.pem");
-    let (tap, address) = Program::serving(&["tap", "0", &url, "--ca", &ca]);
-    let plain = format!("ws://{address}/");
-    assert_eq!(succeeds(&["connect", &plain, "--once"], b"hello\n"), "hello\n");
-    let lines = tap.lines_to("both streams have ended").concat();
-    for wanted in ["GET / HTTP/1.1\n", "101 Switching Protocols\n", "hello"] {
-        assert!(lines.contains(wanted), "{wanted}: {lines}");
-    }
-    // Much in both directions at once, in messages above a record.
-    let big = ["bench", &plain, "-c", "2", "--in-flight", "4", "--size", "300000", "-w", "0", "-d", "0.5"];
-    assert_eq!(run(&big, b"").status, 0);
-}
-
-#[test]
-fn a_tap_trusts_nobody_else() {
-    let (_server, url) = serving("unknown");
-    let ca = certificate("ca.pem");
-    let (tap, address) = Program::serving(&["tap", "0", &url, "--ca", &ca]);
-    let plain = format!("ws://{address}/");
-    fails(3, &["connect", &plain]);
-    let lines = tap.lines_to("the client is reset").concat();
-    assert!(lines.contains("cannot connect to the server: TLS: invalid peer certificate: UnknownIssuer"), "{lines}");
-    let mut tap = Program::start(&["tap", "0", &url, "--insecure"]);
-    assert!(tap.complaint().contains("warning: --insecure"));
-    let line = tap.line();
-    let address = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap();
-    assert_eq!(succeeds(&["connect", &format!("ws://{address}/"), "--once"], b"hi\n"), "hi\n");
-    tap.signal("TERM");
-    assert_eq!(tap.wait().code(), Some(0));
-}
-
-/// A server that speaks no TLS, one that hangs up, one that is silent; and a half-closed client.
-#[test]
-fn a_tap_of_servers_that_do_not_shake_hands() {
-    let ca = certificate("ca.pem");
-    let plain = by_hand(|mut stream| {
-        let _ = stream.read(&mut [0; 1024]);
-        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    });
-    let gone = by_hand(|mut stream| _ = stream.read(&mut [0; 1024]));
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    for (at, why) in [
-        (plain, "it does not speak TLS"),
-        (gone, "TLS: the server hung up during the handshake"),
-        (silent.local_addr().unwrap(), "timed out"),
-    ] {
-        let (tap, address) = Program::serving(&["tap", "0", &format!("wss://{at}/"), "--ca", &ca, "--timeout", "1"]);
-        let mut client = TcpStream::connect(&address).unwrap();
-        client.set_read_timeout(Some(LIMIT)).unwrap();
-        let written = client.write_all(b"GET / HTTP/1.1\r\n\r\n").and_then(|()| client.shutdown(Shutdown::Write));
-        assert!(written.and_then(|()| client.read(&mut [0; 16])).is_err(), "it is reset");
-        let lines = tap.lines_to("the client is reset").concat();
-        assert!(lines.contains(why), "{why}: {lines}");
-    }
-}
-
-/// Much, slowly, then the end: of one direction, then of the other.
-#[test]
-fn a_tap_carries_everything_and_each_end_over_tls() {
-    const BYTES: usize = 4 << 20;
-    let read = |name: &str| std::fs::read(certificate(name)).unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(&read("server.pem")).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let config = Arc::new(config.with_single_cert(chain, key).unwrap());
-    let sent: Vec<u8> = (0..BYTES).map(|n| (n / 251) as u8).collect();
-    let expected = sent.clone();
-    let at = by_hand(move |mut socket| {
-        let mut records = rustls::ServerConnection::new(config.clone()).unwrap();
-        records.complete_io(&mut socket).unwrap();
-        thread::sleep(Duration::from_millis(300));
-        let mut stream = rustls::StreamOwned::new(records, socket);
-        let mut received = Vec::new();
-        // Without a close_notify it would be an error.
-        stream.read_to_end(&mut received).unwrap();
-        assert!(received == expected, "{} bytes", received.len());
-        stream.write_all(&received).unwrap();
-        stream.conn.send_close_notify();
-        stream.flush().unwrap();
-    });
-    let arguments = ["tap", "0", &format!("wss://{at}/"), "--ca", &certificate("ca.pem")];
-    let (tap, address) = Program::serving(&arguments);
-    let mut client = TcpStream::connect(&address).unwrap();
-    client.set_read_timeout(Some(LIMIT)).unwrap();
-    client.set_write_timeout(Some(LIMIT)).unwrap();
-    client.write_all(&sent).unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    thread::sleep(Duration::from_millis(300));
-    let mut back = Vec::new();
-    client.read_to_end(&mut back).unwrap();
-    assert!(back == sent, "{} bytes", back.len());
-    tap.lines_to("both streams have ended");
 }

@@ -95,6 +95,11 @@ impl Program {
         self.lines.recv_timeout(LIMIT).expect("a line")
     }
 
+    /// The same, if it comes so soon.
+    pub(crate) fn line_within(&self, time: Duration) -> Option<String> {
+        self.lines.recv_timeout(time).ok()
+    }
+
     /// The next line of its standard error.
     pub(crate) fn complaint(&self) -> String {
         self.complaints.recv_timeout(LIMIT).expect("a line")

@@ -13,14 +13,14 @@ use serde_json::Value;
 use super::support::{Echo, LIMIT, Program, by_hand, read_head, run, succeeds};
 
 /// A tap for a server that the test plays itself.
-struct Between {
-    tap: Program,
-    address: String,
-    listener: TcpListener,
+pub(crate) struct Between {
+    pub(crate) tap: Program,
+    pub(crate) address: String,
+    pub(crate) listener: TcpListener,
 }
 
 impl Between {
-    fn new(options: &[&str]) -> Self {
+    pub(crate) fn new(options: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
         let (tap, address) = Program::serving(&[&["tap", "0", &url], options].concat());
@@ -28,7 +28,7 @@ impl Between {
     }
 
     /// A client's stream, and the server's end of it.
-    fn pair(&self) -> (TcpStream, TcpStream) {
+    pub(crate) fn pair(&self) -> (TcpStream, TcpStream) {
         let client = TcpStream::connect(&self.address).unwrap();
         let (server, _) = self.listener.accept().unwrap();
         for stream in [&client, &server] {
@@ -39,7 +39,7 @@ impl Between {
     }
 
     /// The same, behind the opening handshake, with these fields in its response.
-    fn upgraded(&self, fields: &str) -> (TcpStream, TcpStream) {
+    pub(crate) fn upgraded(&self, fields: &str) -> (TcpStream, TcpStream) {
         let (mut client, mut server) = self.pair();
         let request =
             format!("GET /x HTTP/1.1\r\nHost: {}\r\nUPGRADE: WebSocket\r\nX-Odd:  \tkept \r\n\r\n", self.address);
@@ -51,7 +51,7 @@ impl Between {
 }
 
 /// What is written on one side has to come out on the other.
-fn pass(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) {
+pub(crate) fn pass(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) {
     from.write_all(bytes).unwrap();
     let mut passed = vec![0; bytes.len()];
     to.read_exact(&mut passed).unwrap();

@@ -294,6 +294,25 @@ def twice():
     assert time.monotonic() - began < 2, "not at once"
 
 
+def stopped():
+    """A terminal that takes nothing any more does not keep the program from its end."""
+    server = Server()
+    terminal = Terminal(server.url)
+    yield terminal
+    terminal.prompt()
+    server.stream.settimeout(1)
+    try:
+        for _ in range(20_000):
+            server.send(1, b"x" * 100)
+    except OSError:
+        pass
+    terminal.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    terminal.process.send_signal(signal.SIGTERM)
+    until(lambda: terminal.process.poll() is not None, "it does not end")
+    terminal.ends_with(130)
+
+
 def ahead():
     """What is typed ahead, many lines at once, is sent in order, each as a line."""
     server = Server()

@@ -66,6 +66,11 @@ fn a_second_interrupt_ends_it_at_once() {
 }
 
 #[test]
+fn a_stopped_terminal_does_not_keep_it_from_its_end() {
+    scenario("stopped");
+}
+
+#[test]
 fn what_is_typed_ahead_is_sent_line_by_line() {
     scenario("ahead");
 }

@@ -42,7 +42,7 @@ pub(crate) struct DialOptions {
     /// Go by the proxy that the environment names, if it does: http_proxy, https_proxy, all_proxy, no_proxy.
     #[arg(long, conflicts_with = "proxy")]
     pub(crate) proxy_from_env: bool,
-    /// Follow so many redirects; never from wss:// to ws://.
+    /// Follow so many redirects; never from wss:// to ws://. Authorization, Cookie and --cert stay with the URL's host.
     #[arg(short = 'L', long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) follow: u32,
     #[command(flatten)]
@@ -70,15 +70,18 @@ impl DialOptions {
     fn request(&self) -> Result<ClientRequest, Failure> {
         let wrong = |error| Failure::usage(format_args!("{}: {error}", self.shown()));
         let mut request = ClientRequest::new(&self.url).map_err(wrong)?;
-        for header in &self.headers {
+        for (place, header) in self.headers.iter().enumerate() {
+            // Never with the value, which may be a token; without a colon nothing says where that begins.
             let Some((name, value)) = header.split_once(':') else {
+                let place = place + 1;
                 return Err(Failure::usage(format_args!(
-                    "--header {header:?}: there is no colon, as in \"Name: value\""
+                    "--header, number {place}: there is no colon, as in \"Name: value\""
                 )));
             };
+            let name = name.trim();
             request = request
-                .header(name.trim(), value.trim())
-                .map_err(|error| Failure::usage(format_args!("--header {header:?}: {error}")))?;
+                .header(name, value.trim())
+                .map_err(|error| Failure::usage(format_args!("--header {name:?}: {error}")))?;
         }
         if !self.subprotocols.is_empty() {
             let wrong = |error| Failure::usage(format_args!("--subprotocol: {error}"));
@@ -116,9 +119,12 @@ impl DialOptions {
 
     /// What the end of a connection comes to.
     pub(crate) fn came_to(&self, closed: &Closed, opened: bool) -> Result<(), Failure> {
+        // Nobody says which of them it was.
+        let or = if self.follow > 0 { " (or where it redirects)" } else { "" };
+        let to = self.shown() + or;
         let to = match (&closed.cause, self.proxy_in_words()) {
-            (Cause::Connect(_), Some(proxy)) => format!("{} by the proxy {proxy}", self.shown()),
-            _ => self.shown(),
+            (Cause::Connect(_), Some(proxy)) => format!("{to} by the proxy {proxy}"),
+            _ => to,
         };
         failure::of_end(closed, opened, &to, self.timeout.as_secs_f64())
     }

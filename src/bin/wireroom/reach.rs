@@ -63,12 +63,24 @@ pub(crate) fn of_tls(error: &TlsError, opened: bool, to: &str) -> Outcome {
         TlsError::WrongHost { expected, presented } => {
             // The words of webpki: `DnsName("a.example")`.
             let names: Vec<_> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
-            let sentence =
-                format!("{to}: the server's certificate is not for {expected} but for {}", cut(&names.join(", ")));
+            let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
+            let sentence = format!("{to}: the server's certificate is not for {expected} but for {}", cut(&names));
             (Status::Tls, sentence)
         }
         TlsError::NotTls => (Status::Tls, format!("{to} does not speak TLS; it may be a ws:// server")),
         error => (Status::Tls, format!("{to}: TLS: {error}")),
     };
     Err(Failure::new(status, sentence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_names_is_told() {
+        let error = TlsError::WrongHost { expected: "h".to_owned(), presented: Vec::new() };
+        let sentence = of_tls(&error, false, "wss://h/").unwrap_err().sentence().to_owned();
+        assert_eq!(sentence, "wss://h/: the server's certificate is not for h but for no name at all");
+    }
 }

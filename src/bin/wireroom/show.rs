@@ -58,13 +58,14 @@ impl Paint {
 
 /// True of what a terminal acts on, shows where it does not stand, or does not show: control characters, those that turn the
 /// direction of writing, separators of lines, and characters without a width, with which one text passes for another. (The
-/// joiner of emoji is among them: they are shown one by one.)
+/// joiner of emoji and their variations are among them: they are shown one by one, and plainly.)
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// On one line: what a terminal would act on is escaped as in Rust. The backslash is left, so that paths and JSON can be
@@ -203,8 +204,9 @@ mod tests {
         // Of no width: U+00AD and U+061C too, which turns the direction of Arabic.
         let hidden =
             ('\u{200b}'..='\u{200d}').chain(['\u{ad}', '\u{61c}', '\u{180e}', '\u{2060}', '\u{3164}', '\u{e0041}']);
+        let formats = ('\u{fe00}'..='\u{fe0f}').chain('\u{1bca0}'..='\u{1bca3}').chain('\u{1d173}'..='\u{1d17a}');
         let other = ['\u{2028}', '\u{2029}', '\u{feff}', '\u{85}', '\u{7f}'];
-        for character in turning.chain(hidden).chain(other) {
+        for character in turning.chain(hidden).chain(formats).chain(other) {
             let escaped = format!("\\u{{{:x}}}", u32::from(character));
             assert_eq!(escape_line(&character.to_string()), escaped);
             assert_eq!(escape_text(&character.to_string()), escaped);

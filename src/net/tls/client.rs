@@ -3,7 +3,7 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, SignatureScheme,
     client::ResolvesClientCert,
     pki_types::ServerName,
     sign::{CertifiedKey, SingleCertAndKey},
@@ -73,13 +73,38 @@ impl ClientTls {
     }
 
     /// A stream to `host`, not yet begun: [`Stream::begin`].
-    pub(in crate::net) fn wrap(&self, stream: Stream, host: &str) -> io::Result<Stream> {
+    pub(in crate::net) fn wrap(&self, stream: Stream, host: &str, shows: Shows) -> io::Result<Stream> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => server_name(host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
         };
-        let tls = TlsStream::client(stream, self.config.clone(), name).map_err(io::Error::other)?;
+        let mut config = self.config.clone();
+        if shows == Shows::Nothing && config.client_auth_cert_resolver.has_certs() {
+            Arc::make_mut(&mut config).client_auth_cert_resolver = Arc::new(NoCertificate);
+        }
+        let tls = TlsStream::client(stream, config, name).map_err(io::Error::other)?;
         Ok(Stream::Tls(Box::new(tls)))
+    }
+}
+
+/// What of the client a server sees that asks for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::net) enum Shows {
+    Certificate,
+    Nothing,
+}
+
+/// A session that was begun with a certificate is not resumed without: rustls compares who answers for it.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 
@@ -247,7 +272,7 @@ impl EventLoop {
         if !request.is_secure() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS is for wss:// URLs"));
         }
-        let stream = tls.wrap(stream, request.host())?;
+        let stream = tls.wrap(stream, request.host(), Shows::Certificate)?;
         self.open_on(stream, request, config, None)
     }
 }

@@ -66,6 +66,7 @@ mod stream;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub(super) use client::Shows;
 pub use client::{ClientTls, ClientTlsBuilder};
 pub use pem::TlsConfigError;
 pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder};

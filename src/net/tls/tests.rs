@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use super::{ClientTls, Scratch, ServerTls, TlsStream};
+use super::{ClientTls, Scratch, ServerTls, Shows, TlsStream};
 use crate::{
     Config, Connection, Kind, RecvBuffer,
     handshake::Accepted,
@@ -193,7 +193,7 @@ fn records_without_content_are_paid_from_the_budget() {
     let mut server = ServerConnection::new(Arc::new(config)).unwrap();
     let root = include_bytes!("../../../tests/tls/certs/ca.pem");
     let client = ClientTls::builder().no_platform_roots().root_pem(root).build().unwrap();
-    let Stream::Tls(mut tls) = client.wrap(here.into(), "localhost").unwrap() else { panic!() };
+    let Stream::Tls(mut tls) = client.wrap(here.into(), "localhost", Shows::Certificate).unwrap() else { panic!() };
     tls.begin(&[]);
     let (mut scratch, mut space) = (Scratch::default(), vec![0; 64 * 1024]);
     while server.is_handshaking() {

@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 use wireroom::{CloseCode, ConnId, ConnMap, Connections, Event, EventLoop, Kind, Message};
 
-use super::Options;
+use super::{Options, ticker::Ticker};
 use crate::{
     dial::Dial,
     failure::{Failure, Status},
@@ -80,12 +80,14 @@ pub(super) fn run(options: &Options) -> Result<Measured, Failure> {
 
     // 2. Warm up, measure, and wait for what is under way.
     load.begin(event_loop.connections());
+    let ticker = options.rate.map(|rate| Ticker::start(load.begin, rate, event_loop.handle())).transpose()?;
     while !load.is_over(asked.signal().is_some())? {
         let timeout = load.timeout();
         event_loop.turn(Some(timeout), |connections, id, event| load.on_event(connections, id, event))?;
         load.send_due(event_loop.connections());
         load.progress();
     }
+    drop(ticker);
 
     // 3. Say goodbye.
     load.finish();
@@ -112,8 +114,9 @@ struct Load<'o> {
     opened: usize,
     /// Those that are open.
     ids: Vec<ConnId>,
-    /// When the messages that are under way were sent, or should have been, in order.
-    under_way: ConnMap<VecDeque<Instant>>,
+    connections: ConnMap<Busy>,
+    /// Messages that are under way on all of them.
+    under_way: usize,
     begin: Instant,
     measure: Instant,
     end: Instant,
@@ -128,6 +131,15 @@ struct Load<'o> {
     shows: bool,
 }
 
+/// An open connection.
+#[derive(Debug)]
+struct Busy {
+    /// Its place among the ids: many may end at once, and none of them is searched for.
+    place: usize,
+    /// When its messages that are under way were sent, or should have been, in order.
+    under_way: VecDeque<Instant>,
+}
+
 impl<'o> Load<'o> {
     fn new(options: &'o Options) -> Self {
         let now = Instant::now();
@@ -138,7 +150,8 @@ impl<'o> Load<'o> {
             payload: pattern.iter().copied().cycle().take(options.size).collect(),
             opened: 0,
             ids: Vec::new(),
-            under_way: ConnMap::default(),
+            connections: ConnMap::default(),
+            under_way: 0,
             begin: now,
             measure: now,
             end: now,
@@ -158,10 +171,10 @@ impl<'o> Load<'o> {
             Event::Open => {
                 opening.ids -= 1;
                 self.opened += 1;
+                self.connections.insert(id, Busy { place: self.ids.len(), under_way: VecDeque::new() });
                 self.ids.push(id);
-                self.under_way.insert(id, VecDeque::new());
             }
-            Event::Closed(closed) if self.under_way.get(id).is_none() => {
+            Event::Closed(closed) if self.connections.get(id).is_none() => {
                 opening.ids -= 1;
                 opening.failed.push(*closed);
             }
@@ -187,20 +200,30 @@ impl<'o> Load<'o> {
         match event {
             Event::Message(message) => self.answer(connections, id, message),
             Event::Closed(closed) => {
-                self.ids.retain(|open| *open != id);
-                let lost = self.under_way.remove(id).unwrap_or_default();
-                self.unanswered += lost.iter().filter(|at| self.is_measured(**at)).count() as u64;
+                self.remove(id);
                 self.error(&format!("a connection ended: {closed}"));
             }
             _ => {}
         }
     }
 
+    /// The last one takes its place.
+    fn remove(&mut self, id: ConnId) {
+        let Some(Busy { place, under_way }) = self.connections.remove(id) else { return };
+        self.ids.swap_remove(place);
+        if let Some(moved) = self.ids.get(place).and_then(|moved| self.connections.get_mut(*moved)) {
+            moved.place = place;
+        }
+        self.under_way -= under_way.len();
+        self.unanswered += under_way.iter().filter(|at| self.is_measured(**at)).count() as u64;
+    }
+
     fn answer(&mut self, connections: &mut Connections, id: ConnId, message: Message<'_>) {
         let now = Instant::now();
-        let Some(since) = self.under_way.get_mut(id).and_then(VecDeque::pop_front) else {
+        let Some(since) = self.connections.get_mut(id).and_then(|busy| busy.under_way.pop_front()) else {
             return self.error("a message that answers none");
         };
+        self.under_way -= 1;
         let kind = if self.options.binary { Kind::Binary } else { Kind::Text };
         if message.kind() != kind || message.as_bytes().len() != self.payload.len() {
             self.error("an answer of another kind or length");
@@ -228,8 +251,10 @@ impl<'o> Load<'o> {
     }
 
     fn next_due(&self, rate: f64) -> Option<Instant> {
-        let at = self.begin + Duration::from_secs_f64(self.due as f64 / rate);
-        (at < self.end).then_some(at)
+        // Of a rate that is next to none the second message is due beyond all times.
+        let at =
+            Duration::try_from_secs_f64(self.due as f64 / rate).ok().and_then(|after| self.begin.checked_add(after));
+        at.filter(|at| *at < self.end)
     }
 
     fn send(&mut self, connections: &mut Connections, id: ConnId, at: Instant) {
@@ -238,8 +263,11 @@ impl<'o> Load<'o> {
             Ok(text) if !self.options.binary => connections.send(id, text),
             _ => connections.send(id, self.payload.as_slice()),
         };
-        match (sent, self.under_way.get_mut(id)) {
-            (Ok(_), Some(under_way)) => under_way.push_back(at),
+        match (sent, self.connections.get_mut(id)) {
+            (Ok(_), Some(busy)) => {
+                busy.under_way.push_back(at);
+                self.under_way += 1;
+            }
             (Ok(_), None) => {}
             (Err(error), _) => {
                 self.unanswered += u64::from(self.is_measured(at));
@@ -264,16 +292,17 @@ impl<'o> Load<'o> {
             self.end = self.end.min(now);
             self.measure = self.measure.min(now);
         }
-        let under_way = || self.ids.iter().any(|id| self.under_way.get(*id).is_some_and(|sent| !sent.is_empty()));
-        Ok(now >= self.end && (now >= self.end + GRACE || !under_way()))
+        Ok(now >= self.end && (now >= self.end + GRACE || self.under_way == 0))
     }
 
-    /// How long the poll may wait. It counts whole milliseconds and rounds them up, which would be late.
+    /// How long the poll may wait. What falls due meanwhile is the [`Ticker`]'s.
     fn timeout(&self) -> Duration {
         let now = Instant::now();
-        let next = self.options.rate.and_then(|rate| self.next_due(rate));
-        let until = next.unwrap_or(if now < self.end { self.end } else { self.end + GRACE }).min(self.told.0 + SECOND);
-        until.saturating_duration_since(now).saturating_sub(if next.is_some() { SECOND / 1000 } else { Duration::ZERO })
+        if self.options.rate.and_then(|rate| self.next_due(rate)).is_some_and(|at| at <= now) {
+            return Duration::ZERO;
+        }
+        let until = if now < self.end { self.end } else { self.end + GRACE };
+        until.min(self.told.0 + SECOND).saturating_duration_since(now)
     }
 
     /// A line each second.
@@ -309,10 +338,8 @@ impl<'o> Load<'o> {
     }
 
     fn finish(&mut self) {
-        for id in &self.ids {
-            let late = self.under_way.get(*id).into_iter().flatten();
-            self.unanswered += late.filter(|at| self.measure <= **at && **at < self.end).count() as u64;
-        }
+        let late = self.connections.iter().flat_map(|(_, busy)| &busy.under_way);
+        self.unanswered += late.filter(|at| self.is_measured(**at)).count() as u64;
     }
 
     fn measured(self) -> Measured {

@@ -2,6 +2,7 @@
 
 mod load;
 mod report;
+mod ticker;
 
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ Examples:
 The server has to answer each message of a connection with one message, in order, as `wireroom serve` does.
 
 With --rate a message counts from the moment when it should have been sent, also while the server is slow to read or this \
-program is late: what waits behind a stall is a part of the figures. While the next message is less than a millisecond away \
-this program does not sleep, so at 1,000 a second and more it takes a processor of its own.
+program is late: what waits behind a stall is a part of the figures. Between messages this program sleeps; that \
+it wakes a little late counts, too. Above 20,000 a second what falls due within 50 microseconds goes out together.
 
 With --in-flight a connection sends its next message when an answer has come: a stalled server is asked less, and the stall \
 shows as few slow answers (coordinated omission). So compare servers by throughput with --in-flight, and by latency with \
@@ -45,8 +46,8 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "COUNT", default_value_t = 1, conflicts_with = "rate",
         value_parser = clap::value_parser!(u32).range(1..=65_536))]
     in_flight: u32,
-    /// Bytes of each message.
-    #[arg(long, value_name = "BYTES", default_value_t = 32)]
+    /// Bytes of each message, at most 1 GiB.
+    #[arg(long, value_name = "BYTES", default_value_t = 32, value_parser = size)]
     size: usize,
     /// Seconds that are measured.
     #[arg(short, long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
@@ -72,6 +73,14 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if rate > 0.0 && rate <= 10_000_000.0 => Ok(rate),
         _ => Err("a number of messages a second, above 0 and at most 10,000,000".to_owned()),
+    }
+}
+
+/// What one message may hold: it is made before anything is sent.
+fn size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(size) if size <= 1 << 30 => Ok(size),
+        _ => Err("a number of bytes, at most 1 GiB".to_owned()),
     }
 }
 

@@ -30,7 +30,9 @@ const WAITING: usize = 64;
 const LAST: Duration = Duration::from_secs(3);
 /// How long the editor may take to have the terminal to itself, once it was asked for a line.
 const RAW: Duration = Duration::from_millis(200);
-/// How often it is looked whether either is so.
+/// How long the prompt may take to be cleared at the end.
+const CLEAR: Duration = Duration::from_millis(500);
+/// How often it is looked whether any of it is so.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Prints above the prompt.
@@ -200,9 +202,17 @@ pub(super) fn restore_terminal() {
         while READING.load(Ordering::Acquire) && !is_taken() && Instant::now() < until {
             thread::sleep(LOOK);
         }
-        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &terminal);
-        // To the line's start, without the prompt; pastes are no longer marked.
-        let _ = crate::show::print("\r\x1b[J\x1b[?2004l");
+        // Not behind what is still to be shown: a terminal that has been stopped shows nothing, and takes nothing.
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &terminal);
+        let (done, is_done) = mpsc::sync_channel(1);
+        let cleared = spawn(move || {
+            // To the line's start, without the prompt; pastes are no longer marked.
+            let _ = crate::show::print("\r\x1b[J\x1b[?2004l");
+            let _ = done.send(());
+        });
+        if cleared.is_ok() {
+            let _ = is_done.recv_timeout(CLEAR);
+        }
     }
 }
 

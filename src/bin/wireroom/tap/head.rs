@@ -5,11 +5,16 @@ use wireroom::handshake::ExtensionList;
 /// The longest head in bytes that is shown. What is longer is passed on, and not shown.
 pub(super) const LONGEST: usize = 64 << 10;
 
-/// Where the head at the start of `bytes` ends, its empty line included. It does not end in the first `seen` of them.
+/// Where the head at the start of `bytes` ends, its empty line included. It does not end in the first `seen` of them. RFC 9112,
+/// 2.2: "a recipient MAY recognize a single LF as a line terminator".
 pub(super) fn end(bytes: &[u8], seen: usize) -> Option<usize> {
-    let from = seen.saturating_sub(3);
-    let at = bytes[from..].windows(4).position(|four| four == b"\r\n\r\n");
-    at.map(|at| from + at + 4)
+    let from = seen.saturating_sub(2);
+    let mut feeds = (from..bytes.len()).filter(|at| bytes[*at] == b'\n');
+    feeds.find_map(|at| match &bytes[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
 }
 
 /// The lines of a head, without the empty one at its end.
@@ -65,7 +70,8 @@ pub(super) fn with_host(head: &[u8], host: &str) -> Vec<u8> {
     let mut changed = Vec::with_capacity(head.len() + host.len());
     for line in head.split_inclusive(|byte| *byte == b'\n') {
         if line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:")) {
-            changed.extend_from_slice(format!("Host: {host}\r\n").as_bytes());
+            let end: &[u8] = if line.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
+            changed.extend_from_slice(&[b"Host: ", host.as_bytes(), end].concat());
         } else {
             changed.extend_from_slice(line);
         }
@@ -86,6 +92,11 @@ mod tests {
         }
         assert_eq!(end(&REQUEST[..REQUEST.len() - 1], 0), None);
         assert!(asks_to_upgrade(REQUEST));
+        let feeds: Vec<u8> = REQUEST.iter().copied().filter(|byte| *byte != b'\r').collect();
+        for seen in 0..feeds.len() {
+            assert_eq!(end(&feeds, seen), Some(feeds.len()));
+        }
+        assert_eq!(with_host(&feeds, "b:2"), b"GET / HTTP/1.1\nHost: b:2\nUpgrade: h2c, WebSocket\n\n");
         let changed = with_host(REQUEST, "b:2");
         assert_eq!(changed, b"GET / HTTP/1.1\r\nHost: b:2\r\nUpgrade: h2c, WebSocket\r\n\r\n");
     }

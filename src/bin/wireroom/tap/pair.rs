@@ -25,8 +25,8 @@ const ROUNDS: usize = 16;
 pub(super) enum End {
     /// Both streams came to their ends.
     Ended,
-    /// One side was reset, and so is the other.
-    Reset(From),
+    /// One side broke, by a reset if there is no word about it, and the other is reset.
+    Reset(From, Option<String>),
     /// The server could not be reached.
     NoServer(String),
 }
@@ -39,16 +39,21 @@ pub(super) struct Pair {
     addresses: VecDeque<SocketAddr>,
     secure: Option<Secure>,
     tokens: [Token; 2],
-    /// The connection to the server is not open yet, and has to be by then.
+    /// The connection to the server has to be open by then, whatever addresses it has.
+    deadline: Instant,
+    /// It is not open yet, and the address that is tried has to answer by then.
     opens_by: Option<Instant>,
     handshake: Handshake,
     up: Flow,
     down: Flow,
     /// What the `Host` of requests becomes; until the first head is whole it is held back.
     host: Option<String>,
-    broken: Option<From>,
+    broken: Option<Broken>,
     busy: bool,
 }
+
+/// Which side, and what the system or TLS says of it.
+type Broken = (From, io::Error);
 
 /// One direction.
 #[derive(Debug)]
@@ -95,7 +100,8 @@ impl Pair {
             addresses: addresses.iter().copied().collect(),
             secure: secure.cloned(),
             tokens,
-            opens_by: Some(Instant::now() + timeout),
+            deadline: Instant::now() + timeout,
+            opens_by: None,
             handshake: Handshake::default(),
             up: Flow::new(From::Client, shown),
             down: Flow::new(From::Server, shown),
@@ -125,6 +131,10 @@ impl Pair {
             match connected {
                 Ok(server) => {
                     self.server = Some(server);
+                    // Those behind it have their share of the time: one may be out of reach, and silent.
+                    let (now, behind) = (Instant::now(), u32::try_from(self.addresses.len()).unwrap_or(u32::MAX));
+                    let share = self.deadline.saturating_duration_since(now) / behind.saturating_add(1);
+                    self.opens_by = Some(now + share);
                     return Ok(());
                 }
                 Err(next) => error = next,
@@ -144,8 +154,11 @@ impl Pair {
         wire.writable |= event.is_writable();
         // Nobody may read for a while, so a reset is looked for here.
         let connecting = of == From::Server && self.opens_by.is_some();
-        if event.is_error() && !connecting && wire.take_error().is_some() {
-            self.broken = Some(of);
+        if event.is_error()
+            && !connecting
+            && let Some(error) = wire.take_error()
+        {
+            self.broken = Some((of, error));
         }
         self.busy = true;
     }
@@ -164,7 +177,7 @@ impl Pair {
             }
         }
         let server = self.server.as_mut()?;
-        let mut carried = self.broken.map_or(Ok(false), Err);
+        let mut carried = self.broken.take().map_or(Ok(false), Err);
         if carried.is_ok() {
             let up = self.up.carry((&mut self.client, server), self.host.as_deref(), &mut self.handshake, space, tell);
             carried = up.and_then(|busy| {
@@ -174,14 +187,22 @@ impl Pair {
         }
         match carried {
             Ok(busy) => self.busy = busy,
-            Err(side) => {
+            Err((side, error)) => {
+                // What it had said before is there all the same.
+                let (host, handshake) = (self.host.as_deref(), &mut self.handshake);
+                let last = match side {
+                    From::Client => self.up.rest((&mut self.client, server), host, handshake, space, tell),
+                    From::Server => self.down.rest((server, &mut self.client), None, handshake, space, tell),
+                };
+                // An alert of TLS that came with a reset says more than that.
+                let why = [error, last].into_iter().find(|error| !is_reset(error)).map(|error| plain(&error));
                 self.client.reset_when_closed();
                 server.reset_when_closed();
                 for flow in [&mut self.up, &mut self.down] {
                     let from = flow.from;
                     flow.observer.end(&mut |seen| tell(from, &seen));
                 }
-                return Some(End::Reset(side));
+                return Some(End::Reset(side, why));
             }
         }
         (self.up.shut && self.down.shut).then_some(End::Ended)
@@ -222,7 +243,7 @@ impl Pair {
 }
 
 impl Flow {
-    /// Answers whether there is more; an error is which side is broken.
+    /// Answers whether there is more.
     fn carry(
         &mut self,
         (source, sink): (&mut Wire, &mut Wire),
@@ -230,19 +251,14 @@ impl Flow {
         handshake: &mut Handshake,
         space: &mut [u8],
         tell: Tell<'_>,
-    ) -> Result<bool, From> {
-        let (from, to) = (self.from, if self.from == From::Client { From::Server } else { From::Client });
-        sink.flush().map_err(|_| to)?;
+    ) -> Result<bool, Broken> {
+        let from = self.from;
+        // Of what rustls has taken a part may wait, with nothing behind it that would push it on.
+        sink.flush().map_err(|error| (self.to(), error))?;
         for _ in 0..ROUNDS {
-            while !self.pending.is_empty() && sink.writable {
-                let taken = sink.write(&self.pending).map_err(|_| to)?;
-                self.pending.drain(..taken);
-            }
-            if !self.pending.is_empty() {
+            if !self.send_pending(sink)? {
                 return Ok(false);
             }
-            // What waited for a slow side takes no memory any more.
-            self.pending = Vec::new();
             if self.ended {
                 self.shut = self.shut || sink.shut_down();
                 return Ok(false);
@@ -250,25 +266,74 @@ impl Flow {
             if !source.readable {
                 return Ok(false);
             }
-            let Some(n) = source.read(space).map_err(|_| from)? else { return Ok(false) };
-            let bytes = &space[..n];
+            let Some(n) = source.read(space).map_err(|error| (from, error))? else { return Ok(false) };
             if n == 0 {
                 self.ended = true;
                 self.pending = std::mem::take(&mut self.held);
                 self.observer.end(&mut |seen| tell(from, &seen));
                 continue;
             }
-            let first = self.observer.is_in_head();
-            self.observer.see(bytes, handshake, &mut |seen| tell(from, &seen));
-            match host {
-                Some(host) if first => self.pending = self.rewritten(bytes, host),
-                _ => {
-                    let taken = if sink.writable { sink.write(bytes).map_err(|_| to)? } else { 0 };
-                    self.pending.extend_from_slice(&bytes[taken..]);
-                }
-            }
+            self.pass(&space[..n], sink, host, handshake, tell)?;
         }
         Ok(true)
+    }
+
+    /// The last words of a source that is broken, as far as the other side takes them at once. Nothing more comes, so they have
+    /// an end; that end is a reset, and no end of the stream. Answers the error behind them.
+    fn rest(
+        &mut self,
+        (source, sink): (&mut Wire, &mut Wire),
+        host: Option<&str>,
+        handshake: &mut Handshake,
+        space: &mut [u8],
+        tell: Tell<'_>,
+    ) -> io::Error {
+        while !self.ended && matches!(self.send_pending(sink), Ok(true)) {
+            match source.read(space) {
+                Ok(Some(n @ 1..)) if self.pass(&space[..n], sink, host, handshake, tell).is_ok() => {}
+                Err(error) => return error,
+                Ok(_) => break,
+            }
+        }
+        io::ErrorKind::ConnectionReset.into()
+    }
+
+    fn to(&self) -> From {
+        if self.from == From::Client { From::Server } else { From::Client }
+    }
+
+    /// Whether nothing waits any more.
+    fn send_pending(&mut self, sink: &mut Wire) -> Result<bool, Broken> {
+        while !self.pending.is_empty() && sink.writable {
+            let taken = sink.write(&self.pending).map_err(|error| (self.to(), error))?;
+            self.pending.drain(..taken);
+        }
+        if self.pending.is_empty() {
+            // What waited for a slow side takes no memory any more.
+            self.pending = Vec::new();
+        }
+        Ok(self.pending.is_empty())
+    }
+
+    /// Shows bytes, and passes them on: what is not taken waits.
+    fn pass(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut Wire,
+        host: Option<&str>,
+        handshake: &mut Handshake,
+        tell: Tell<'_>,
+    ) -> Result<(), Broken> {
+        let (from, first) = (self.from, self.observer.is_in_head());
+        self.observer.see(bytes, handshake, &mut |seen| tell(from, &seen));
+        match host {
+            Some(host) if first => self.pending = self.rewritten(bytes, host),
+            _ => {
+                let taken = if sink.writable { sink.write(bytes).map_err(|error| (self.to(), error))? } else { 0 };
+                self.pending.extend_from_slice(&bytes[taken..]);
+            }
+        }
+        Ok(())
     }
 
     /// The request with another host, when its head is whole; nothing before.
@@ -286,6 +351,10 @@ impl Flow {
             None => Vec::new(),
         }
     }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -311,5 +380,32 @@ mod tests {
             assert_eq!(pair.carry(poll.registry(), &mut [0; 64], &mut |_, _| {}), None);
         }
         server.accept().unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_silent_address_has_its_share_of_the_time() {
+        // One whose backlog is full answers nothing.
+        let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        silent.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        silent.listen(0).unwrap();
+        let at = silent.local_addr().unwrap().as_socket().unwrap();
+        let _full: Vec<_> = (0..3).map(|_| mio::net::TcpStream::connect(at).unwrap()).collect();
+
+        let mut poll = mio::Poll::new().unwrap();
+        let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (clients, server) = (listen(), listen());
+        let client = Wire::connect(clients.local_addr().unwrap(), None).unwrap();
+        let (began, addresses) = (Instant::now(), [at, server.local_addr().unwrap()]);
+        let how = (0, None, Duration::from_secs(4));
+        let mut pair = Pair::new(client, (&addresses, None), poll.registry(), [Token(0), Token(1)], how).unwrap();
+        let mut events = mio::Events::with_capacity(8);
+        while let Some(by) = pair.opens_by() {
+            poll.poll(&mut events, Some(by.saturating_duration_since(Instant::now()))).unwrap();
+            assert_eq!(pair.carry(poll.registry(), &mut [0; 64], &mut |_, _| {}), None);
+        }
+        server.accept().unwrap();
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(3), "{took:?}");
     }
 }

@@ -192,8 +192,10 @@ impl Relay<'_> {
     fn ended(&mut self, number: usize, end: &End) {
         let text = match end {
             End::Ended => "both streams have ended".to_owned(),
-            End::Reset(From::Client) => "reset by the client, and so is the server".to_owned(),
-            End::Reset(From::Server) => "reset by the server, and so is the client".to_owned(),
+            End::Reset(From::Client, None) => "reset by the client, and so is the server".to_owned(),
+            End::Reset(From::Server, None) => "reset by the server, and so is the client".to_owned(),
+            End::Reset(From::Client, Some(why)) => format!("the client's side broke: {why}; the server is reset"),
+            End::Reset(From::Server, Some(why)) => format!("the server's side broke: {why}; the client is reset"),
             End::NoServer(error) => format!("cannot connect to the server: {error}; the client is reset"),
         };
         self.printer.note(Some(number), "closed", &text);
