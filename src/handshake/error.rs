@@ -32,20 +32,21 @@ pub enum HandshakeError {
         status: u16,
     },
     /// Server: the listener held as many connections as it may. The peer was answered 503, without being asked what it
-    /// wanted.
+    /// wanted; over TLS, if it came so far.
     #[error("{limit} connections are open already")]
     TooManyConnections {
         /// `Config::max_connections`.
         limit: usize,
     },
     /// Server: the peer's address (of IPv6 its /64) had as many connections as it may. The peer was answered 429, without
-    /// being asked what it wanted.
+    /// being asked what it wanted; over TLS, if it came so far. Behind 64 other refusals it was not answered.
     #[error("{limit} connections are open from this address already")]
     TooManyConnectionsFromAddress {
         /// `Config::max_connections_per_address`.
         limit: usize,
     },
-    /// Server: the peer is named as a proxy, and what it sent is no header of the PROXY protocol. It was answered 400.
+    /// Server: the peer is named as a proxy, and what it sent is no header of the PROXY protocol. It was answered 400,
+    /// or, where the listener speaks TLS, which had not begun, not at all.
     #[error("bad PROXY protocol header: {0}")]
     Proxy(#[from] ProxyError),
     /// Server: the listener takes connections only from proxies that are named, and the peer is none. It was answered 403.

@@ -191,7 +191,7 @@ impl Phase {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
-            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Timeout))),
+            Phase::Preface(preface) => *self = preface.ended(HandshakeError::Timeout),
             Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
             Phase::Opening(opening) => opening.handle_timeout(now),
             Phase::Open(connection) => connection.handle_timeout(now),
@@ -201,7 +201,7 @@ impl Phase {
 
     pub(super) fn handle_eof(&mut self) {
         match self {
-            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Eof))),
+            Phase::Preface(preface) => *self = preface.ended(HandshakeError::Eof),
             Phase::Serving { handshake, .. } => handshake.handle_eof(),
             Phase::Opening(opening) => opening.handle_eof(),
             Phase::Open(connection) => connection.handle_eof(),
