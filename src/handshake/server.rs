@@ -233,6 +233,12 @@ impl ServerHandshake {
         self.exchange.queue()
     }
 
+    /// What was taken from the queue before moves on its way to the peer.
+    #[cfg(feature = "tls")]
+    pub(crate) fn records_left(&mut self) {
+        self.exchange.records_left();
+    }
+
     /// What to do with the transport.
     pub fn transport(&self) -> Transport {
         self.exchange.transport()

@@ -184,6 +184,16 @@ impl Phase {
         }
     }
 
+    /// Records of what its queue no longer holds have left: the peer takes what it is sent.
+    #[cfg(feature = "tls")]
+    pub(super) fn records_left(&mut self) {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.records_left(),
+            Phase::Open(connection) => connection.records_left(),
+            Phase::Preface(_) | Phase::Opening(_) | Phase::Over(_) => {}
+        }
+    }
+
     /// The keepalive's Ping was sent, and nothing has come since.
     pub(super) fn awaits_life(&self) -> bool {
         self.connection().is_some_and(Connection::awaits_life)

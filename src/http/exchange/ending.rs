@@ -91,6 +91,13 @@ impl Exchange {
         self.queued.saturating_sub(self.queue.remaining() as u64)
     }
 
+    /// What was taken from the queue before moves on its way to the peer, who so takes its answer. Without an answer in there
+    /// it was none.
+    #[cfg(feature = "tls")]
+    pub(crate) fn records_left(&mut self) {
+        self.flushed_at_deadline = self.flushed_at_deadline.min(self.flushed().saturating_sub(1));
+    }
+
     pub(crate) fn wants_read(&self) -> bool {
         !self.eof
             && match self.state {

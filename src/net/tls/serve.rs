@@ -131,10 +131,8 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
                 return Err(error);
             }
         };
-        if tls.pending() < waited
-            && let Some(connection) = phase.connection_mut()
-        {
-            connection.records_left();
+        if tls.pending() < waited {
+            phase.records_left();
         }
         if let Some(queue) = phase.queue() {
             queue.hold(!flushed);
