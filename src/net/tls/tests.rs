@@ -281,3 +281,21 @@ fn records_that_leave_give_the_rest_of_an_answer_its_time() {
     }
     assert_eq!(slot.phase.transport(), Transport::Close);
 }
+
+/// The loop's receive buffer may have grown for large messages, and one read then brings more than the buffer for records takes.
+#[test]
+fn what_is_read_behind_a_plain_beginning_may_be_longer_than_the_buffer_for_records() {
+    let server = || {
+        let chain = include_bytes!("../../../tests/tls/certs/server.pem");
+        ServerTls::from_pem(chain, include_bytes!("../../../tests/tls/certs/server.key")).unwrap()
+    };
+    let root = include_bytes!("../../../tests/tls/certs/ca.pem");
+    let client = ClientTls::builder().no_platform_roots().root_pem(root).build().unwrap();
+    let (here, there) = UnixStream::pair().unwrap();
+    for wrapped in [server().wrap(here.into()), client.wrap(there.into(), "localhost")] {
+        let Stream::Tls(mut tls) = wrapped.unwrap() else { panic!() };
+        tls.begin(&vec![22; 1 << 20]);
+        let error = tls.receive(&mut [0; 100], &mut Scratch::default(), false).unwrap_err();
+        assert_eq!((error.kind(), tls.error()), (ErrorKind::InvalidData, Some(&crate::TlsError::NotTls)));
+    }
+}
