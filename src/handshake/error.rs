@@ -75,8 +75,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The HTTP status that went over the wire, if one did. (Not of [`Timeout`](Self::Timeout), which a server answers with
-    /// 408 if a request has begun.)
+    /// The HTTP status of the answer, where there is one: some go unanswered, as is said of each. (Not of
+    /// [`Timeout`](Self::Timeout), which a server answers with 408 if a request has begun.)
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Request(fault) => Some(fault.status()),
@@ -216,7 +216,8 @@ pub enum ClientRequestError {
     /// The port is not a number from 1 to 65535.
     #[error("invalid port")]
     Port,
-    /// The user information is not percent-encoded UTF-8.
+    /// The user information is not percent-encoded UTF-8 without control characters, or the user holds a colon (RFC 7617, section
+    /// 2).
     #[error("invalid user information")]
     Userinfo,
     /// The path or query holds a space, a control byte or a byte beyond ASCII: it must be percent-encoded.
