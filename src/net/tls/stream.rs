@@ -372,20 +372,9 @@ impl TlsStream {
         self.begun != Begun::No && !failed && !self.session.state().is_handshaking()
     }
 
-    /// It is about to be closed. What lies unread in the socket would make the system answer with a reset, which destroys an
-    /// alert that is still on its way: so that is read, and thrown away.
-    pub(in crate::net) fn discard(&mut self, scratch: &mut Scratch) {
-        /// A peer that goes on sending is reset.
-        const READS: usize = 4;
-        if self.error().is_none() {
-            return;
-        }
-        self.stream.shutdown_write();
-        for _ in 0..READS {
-            if !self.stream.read(scratch.rx()).is_ok_and(|n| n > 0) {
-                break;
-            }
-        }
+    /// Our close_notify was the last word, and the peer may still talk. To rustls a bad record is a mistake of ours by then.
+    pub(in crate::net) fn only_lingers(&self) -> bool {
+        self.closed && self.ended.is_none()
     }
 }
 
