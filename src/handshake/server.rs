@@ -208,6 +208,17 @@ impl ServerHandshake {
         self.exchange.handle_eof();
     }
 
+    /// The transport has failed. Whether the peer had been refused by then: that is how it ended, and not by a reset of whoever did
+    /// not wait for the answer.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn handle_io_error(&mut self) -> bool {
+        let refused = matches!(self.outcome(), Some(Outcome::Failed(_)));
+        if refused {
+            self.exchange.cut_off();
+        }
+        refused
+    }
+
     /// To be called when the time of [`poll_timeout`](Self::poll_timeout) has come; harmless earlier.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.exchange.handle_timeout(now);

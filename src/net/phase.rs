@@ -201,7 +201,7 @@ impl Phase {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
-            Phase::Preface(preface) => *self = preface.ended(HandshakeError::Timeout),
+            Phase::Preface(preface) => *self = preface.ended(Cause::Handshake(HandshakeError::Timeout)),
             Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
             Phase::Opening(opening) => opening.handle_timeout(now),
             Phase::Open(connection) => connection.handle_timeout(now),
@@ -211,7 +211,7 @@ impl Phase {
 
     pub(super) fn handle_eof(&mut self) {
         match self {
-            Phase::Preface(preface) => *self = preface.ended(HandshakeError::Eof),
+            Phase::Preface(preface) => *self = preface.ended(Cause::Handshake(HandshakeError::Eof)),
             Phase::Serving { handshake, .. } => handshake.handle_eof(),
             Phase::Opening(opening) => opening.handle_eof(),
             Phase::Open(connection) => connection.handle_eof(),
@@ -223,7 +223,12 @@ impl Phase {
         match self {
             Phase::Open(connection) => connection.handle_io_error(error),
             Phase::Opening(opening) => *self = Phase::Over(Some(opening.lost(error))),
-            Phase::Preface(_) | Phase::Serving { .. } => *self = Phase::Over(Some(Cause::Io(error))),
+            Phase::Serving { handshake, .. } => {
+                if !handshake.handle_io_error() {
+                    *self = Phase::Over(Some(Cause::Io(error)));
+                }
+            }
+            Phase::Preface(preface) => *self = preface.ended(Cause::Io(error)),
             Phase::Over(_) => {}
         }
     }

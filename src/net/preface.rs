@@ -134,8 +134,8 @@ impl Preface {
     }
 
     /// Why it ends before its header has come: what it was refused for, or else this.
-    pub(super) fn ended(&mut self, otherwise: HandshakeError) -> Phase {
-        Phase::Over(Some(Cause::Handshake(self.refusal.take().unwrap_or(otherwise))))
+    pub(super) fn ended(&mut self, otherwise: Cause) -> Phase {
+        Phase::Over(Some(self.refusal.take().map_or(otherwise, Cause::Handshake)))
     }
 }
 

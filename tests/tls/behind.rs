@@ -325,10 +325,17 @@ fn who_is_refused_and_hangs_up_before_its_header_is_told_as_refused() {
     let mut first = proxy(address, &v1(CLIENT, SERVER));
     first.send(UPGRADE);
     world.until("101", |_| is_accepted(&mut first));
-    drop(Peer::connect(address));
-    let closed = world.next_closed();
-    assert!(matches!(closed.cause, Cause::Handshake(HandshakeError::TooManyConnections { .. })), "{closed}");
+    for by_reset in [false, true] {
+        let peer = Peer::connect(address);
+        world.until("it", |world| world.event_loop.connections().len() == 2);
+        let linger = by_reset.then_some(Duration::ZERO);
+        socket2::SockRef::from(&peer.stream).set_linger(linger).unwrap();
+        drop(peer);
+        let closed = world.next_closed();
+        assert!(matches!(closed.cause, Cause::Handshake(HandshakeError::TooManyConnections { .. })), "{closed}");
+        world.seen.clear();
+    }
     let stats = world.event_loop.connections().stats();
     // Nothing was answered.
-    assert_eq!((stats.refused_by_total, stats.handshakes_cut_off, stats.handshakes_refused.of(503)), (1, 0, 0));
+    assert_eq!((stats.refused_by_total, stats.handshakes_cut_off, stats.handshakes_refused.of(503)), (2, 0, 0));
 }

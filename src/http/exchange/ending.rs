@@ -34,6 +34,12 @@ impl Exchange {
         self.refuse_with(status, text, ExchangeError::Eof, now);
     }
 
+    /// Nothing can be sent or read any more; what it came to is known.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn cut_off(&mut self) {
+        self.end(Ok(()));
+    }
+
     pub(super) fn end_if_eof(&mut self) {
         // Requests that wait for the queue to drain are still served.
         if !self.eof || self.paused {
