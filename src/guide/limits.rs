@@ -105,7 +105,7 @@
 //!
 //! | `ProxyProtocol` | default | counts | at it | who is told |
 //! |---|---|---|---|---|
-//! | `max_header_size` | 4 KiB | bytes of a header of version 2, at least 232 | 400 | [`HandshakeError::Proxy`] |
+//! | `max_header_size` | 4 KiB | bytes of a header of version 2, at least 232 | 400; where the listener speaks TLS, no answer | [`HandshakeError::Proxy`] |
 //!
 //! # Others
 //!

@@ -245,6 +245,17 @@ impl ClientHandshake {
         }
     }
 
+    /// The transport has failed. What the server had answered by then, if it refused.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn refused(&mut self) -> Option<HandshakeError> {
+        if !matches!(self.state, State::Body(..)) {
+            return None;
+        }
+        // Whatever the reason: the content is not whole.
+        self.cut_off(HandshakeError::Timeout);
+        self.outcome().cloned()
+    }
+
     /// A refusal is a better answer than the reason for which its content is not whole.
     fn cut_off(&mut self, reason: HandshakeError) {
         match &mut self.state {

@@ -220,11 +220,14 @@ impl std::fmt::Debug for ClientRequest {
 
 /// RFC 7617, 2: base64 of `user:password`, decoded from the URL.
 fn basic_from_userinfo(userinfo: &str) -> Result<String, ClientRequestError> {
-    let mut decoded = userinfo_text(userinfo).ok_or(ClientRequestError::Userinfo)?;
-    if !decoded.contains(':') {
-        decoded.push(':');
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let decoded = |text| userinfo_text(text).ok_or(ClientRequestError::Userinfo);
+    let (user, password) = (decoded(user)?, decoded(password)?);
+    // "a user-id containing a colon character is invalid": the server would take what follows for the password.
+    if user.contains(':') {
+        return Err(ClientRequestError::Userinfo);
     }
-    Ok(STANDARD.encode(&decoded))
+    Ok(STANDARD.encode(format!("{user}:{password}")))
 }
 
 #[cfg(test)]
@@ -282,6 +285,7 @@ mod tests {
             ("ws://h/\u{fc}", E::Target),
             ("ws://%zz@h/", E::Userinfo),
             ("ws://u%0a:p@h/", E::Userinfo),
+            ("ws://a%3ab:c@h/", E::Userinfo),
         ] {
             assert_eq!(ClientRequest::new(url), Err(error), "{url}");
         }

@@ -32,20 +32,21 @@ pub enum HandshakeError {
         status: u16,
     },
     /// Server: the listener held as many connections as it may. The peer was answered 503, without being asked what it
-    /// wanted.
+    /// wanted; over TLS, if it came so far.
     #[error("{limit} connections are open already")]
     TooManyConnections {
         /// `Config::max_connections`.
         limit: usize,
     },
     /// Server: the peer's address (of IPv6 its /64) had as many connections as it may. The peer was answered 429, without
-    /// being asked what it wanted.
+    /// being asked what it wanted; over TLS, if it came so far. Behind 64 other refusals it was not answered.
     #[error("{limit} connections are open from this address already")]
     TooManyConnectionsFromAddress {
         /// `Config::max_connections_per_address`.
         limit: usize,
     },
-    /// Server: the peer is named as a proxy, and what it sent is no header of the PROXY protocol. It was answered 400.
+    /// Server: the peer is named as a proxy, and what it sent is no header of the PROXY protocol. It was answered 400,
+    /// or, where the listener speaks TLS, which had not begun, not at all.
     #[error("bad PROXY protocol header: {0}")]
     Proxy(#[from] ProxyError),
     /// Server: the listener takes connections only from proxies that are named, and the peer is none. It was answered 403.
@@ -74,8 +75,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The HTTP status that went over the wire, if one did. (Not of [`Timeout`](Self::Timeout), which a server answers with
-    /// 408 if a request has begun.)
+    /// The HTTP status of the answer, where there is one: some go unanswered, as is said of each. (Not of
+    /// [`Timeout`](Self::Timeout), which a server answers with 408 if a request has begun.)
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Request(fault) => Some(fault.status()),
@@ -215,7 +216,8 @@ pub enum ClientRequestError {
     /// The port is not a number from 1 to 65535.
     #[error("invalid port")]
     Port,
-    /// The user information is not percent-encoded UTF-8.
+    /// The user information is not percent-encoded UTF-8 without control characters, or the user holds a colon (RFC 7617, section
+    /// 2).
     #[error("invalid user information")]
     Userinfo,
     /// The path or query holds a space, a control byte or a byte beyond ASCII: it must be percent-encoded.

@@ -208,6 +208,17 @@ impl ServerHandshake {
         self.exchange.handle_eof();
     }
 
+    /// The transport has failed. Whether the peer had been refused by then: that is how it ended, and not by a reset of whoever did
+    /// not wait for the answer.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn handle_io_error(&mut self) -> bool {
+        let refused = matches!(self.outcome(), Some(Outcome::Failed(_)));
+        if refused {
+            self.exchange.cut_off();
+        }
+        refused
+    }
+
     /// To be called when the time of [`poll_timeout`](Self::poll_timeout) has come; harmless earlier.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.exchange.handle_timeout(now);
@@ -231,6 +242,12 @@ impl ServerHandshake {
     /// What to write.
     pub fn transmit(&mut self) -> &mut SendQueue {
         self.exchange.queue()
+    }
+
+    /// What was taken from the queue before moves on its way to the peer.
+    #[cfg(feature = "tls")]
+    pub(crate) fn records_left(&mut self) {
+        self.exchange.records_left();
     }
 
     /// What to do with the transport.

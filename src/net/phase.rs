@@ -223,6 +223,16 @@ impl Phase {
         }
     }
 
+    /// Records of what its queue no longer holds have left: the peer takes what it is sent.
+    #[cfg(feature = "tls")]
+    pub(super) fn records_left(&mut self) {
+        match self {
+            Phase::Serving { handshake, .. } => handshake.records_left(),
+            Phase::Open(connection) => connection.records_left(),
+            Phase::Preface(_) | Phase::Opening(_) | Phase::Over(_) => {}
+        }
+    }
+
     /// The keepalive's Ping was sent, and nothing has come since.
     pub(super) fn awaits_life(&self) -> bool {
         self.connection().is_some_and(Connection::awaits_life)
@@ -230,7 +240,7 @@ impl Phase {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
-            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Timeout))),
+            Phase::Preface(preface) => *self = preface.ended(Cause::Handshake(HandshakeError::Timeout)),
             Phase::Serving { handshake, .. } => handshake.handle_timeout(now),
             Phase::Opening(opening) => opening.handle_timeout(now),
             Phase::Open(connection) => connection.handle_timeout(now),
@@ -240,7 +250,7 @@ impl Phase {
 
     pub(super) fn handle_eof(&mut self) {
         match self {
-            Phase::Preface(_) => *self = Phase::Over(Some(Cause::Handshake(HandshakeError::Eof))),
+            Phase::Preface(preface) => *self = preface.ended(Cause::Handshake(HandshakeError::Eof)),
             Phase::Serving { handshake, .. } => handshake.handle_eof(),
             Phase::Opening(opening) => opening.handle_eof(),
             Phase::Open(connection) => connection.handle_eof(),
@@ -252,7 +262,12 @@ impl Phase {
         match self {
             Phase::Open(connection) => connection.handle_io_error(error),
             Phase::Opening(opening) => *self = Phase::Over(Some(opening.lost(error))),
-            Phase::Preface(_) | Phase::Serving { .. } => *self = Phase::Over(Some(Cause::Io(error))),
+            Phase::Serving { handshake, .. } => {
+                if !handshake.handle_io_error() {
+                    *self = Phase::Over(Some(Cause::Io(error)));
+                }
+            }
+            Phase::Preface(preface) => *self = preface.ended(Cause::Io(error)),
             Phase::Over(_) => {}
         }
     }

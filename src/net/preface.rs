@@ -19,7 +19,8 @@ use crate::{
 ///
 /// From these sources the header is *required*: what does not begin with one is answered 400, or closed without an answer
 /// where the listener speaks TLS, which has not begun then. A source that says nothing is
-/// ended after `Config::handshake_timeout`, which is for header and request together. Others are answered 403, or, with
+/// ended after `Config::handshake_timeout`, which is for header and request together (over TLS, one for which there is no place
+/// after `Config::close_timeout`, which is for header and answer, if that is less). Others are answered 403, or, with
 /// [`serve_others`](Self::serve_others), served without: to them a header is bytes like any others, 400. The specification:
 /// "The receiver [...] MUST not try to guess whether the protocol header is present or not."
 ///
@@ -126,9 +127,15 @@ pub(super) struct Preface {
 }
 
 impl Preface {
-    /// The request has to be here by then, too.
+    /// The request has to be here by then, too. Who is refused has no longer than others who are, answer included.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.since.checked_add(self.config.handshake_timeout())
+        let (header, answer) = (self.config.handshake_timeout(), self.config.close_timeout());
+        self.since.checked_add(if self.refusal.is_some() { header.min(answer) } else { header })
+    }
+
+    /// Why it ends before its header has come: what it was refused for, or else this.
+    pub(super) fn ended(&mut self, otherwise: Cause) -> Phase {
+        Phase::Over(Some(self.refusal.take().map_or(otherwise, Cause::Handshake)))
     }
 }
 
@@ -194,8 +201,8 @@ impl Connections {
         let told = self.proxied_addr(id);
         let Some(slot) = self.slots.get_mut(id) else { return };
         let Phase::Preface(preface) = &mut slot.phase else { return };
-        if let Some(refusal) = preface.refusal.take() {
-            return self.serve(id, Some(refusal));
+        if preface.refusal.is_some() {
+            return self.serve(id, None);
         }
         let peer = told.unwrap_or(preface.sender);
         let gate = self.gates.get_mut(usize::from(slot.listener));
@@ -230,13 +237,14 @@ impl Connections {
         }
     }
 
-    /// HTTP from here on; with a refusal only that. The time that was spent is not given anew.
+    /// HTTP from here on; with a refusal, this or an earlier one, only that. The time that was spent is not given anew.
     fn serve(&mut self, id: ConnId, refusal: Option<HandshakeError>) {
         let (now, told) = (self.now, self.proxied_addr(id));
         let Some(slot) = self.slots.get_mut(id) else { return };
-        if let Phase::Preface(preface) = &slot.phase {
+        if let Phase::Preface(preface) = &mut slot.phase {
             let peer = told.unwrap_or(preface.sender);
             let began = if refusal.is_some() { now } else { preface.since };
+            let refusal = refusal.or(preface.refusal.take());
             slot.phase = accept::serving(&preface.config, peer, refusal, began);
         }
     }

@@ -132,7 +132,8 @@ pub enum ProxyUrlError {
     /// The port is not a number from 1 to 65535.
     #[error("invalid port in a proxy's URL")]
     Port,
-    /// The user information is not percent-encoded UTF-8 without control characters.
+    /// The user information is not percent-encoded UTF-8 without control characters, or an HTTP proxy's user holds a colon (RFC
+    /// 7617, section 2).
     #[error("invalid user information in a proxy's URL")]
     Userinfo,
     /// SOCKS5: a user of 1 to 255 bytes and a password of at most 255 (RFC 1929, section 2).

@@ -47,6 +47,10 @@ pub struct ProxyHeader {
     tlvs: Box<[u8]>,
 }
 
+/// Each connection behind a header keeps one: the figure of the guide.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<ProxyHeader>() <= 88);
+
 /// The form of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyVersion {

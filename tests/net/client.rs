@@ -158,3 +158,23 @@ fn an_answer_whose_end_comes_with_the_connection_is_told_at_once() {
     assert!(told, "{closed}");
     assert!(began.elapsed() < Duration::from_secs(2), "not by the deadline of the handshake: {:?}", began.elapsed());
 }
+
+#[test]
+fn a_refusal_is_told_though_the_connection_is_reset_within_it() {
+    let listener = TcpListener::bind(loopback()).unwrap();
+    let mut world = World::new();
+    let id = world.event_loop.connect(listener.local_addr().unwrap(), request(), Config::default()).unwrap();
+    let mut server = Peer::new(listener.accept().unwrap().0);
+    let _ = world.head(&mut server);
+    server.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nnot us");
+    world.spend(Duration::from_millis(20));
+    socket2::SockRef::from(&server.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(server);
+    match &world.closed(id).cause {
+        Cause::Handshake(HandshakeError::Refused(refusal)) => {
+            assert_eq!((refusal.status(), refusal.body(), refusal.is_truncated()), (403, &b"not us"[..], true));
+        }
+        other => panic!("{other}"),
+    }
+    world.empty();
+}

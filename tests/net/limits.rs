@@ -179,3 +179,37 @@ fn a_turn_accepts_no_more_than_its_budget() {
     world.empty();
     assert!(world.rests());
 }
+
+#[test]
+fn who_is_refused_and_resets_the_connection_is_told_as_refused() {
+    let (mut world, address, _) = limited(|config| config.max_connections(1));
+    let reset = |peer: Peer<TcpStream>| {
+        socket2::SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    };
+    let held = world.open(address);
+    let mut late = Peer::connect(address);
+    assert!(world.head(&mut late).starts_with("HTTP/1.1 503 "));
+    reset(late);
+    let cause = &world.next_closed().cause;
+    assert!(matches!(cause, Cause::Handshake(HandshakeError::TooManyConnections { limit: 1 })), "{cause}");
+    drop(held);
+    world.empty();
+    world.seen.clear();
+    let mut bad = Peer::connect(address);
+    bad.send("no request\r\n\r\n");
+    assert!(world.head(&mut bad).starts_with("HTTP/1.1 400 "));
+    reset(bad);
+    let cause = &world.next_closed().cause;
+    assert!(matches!(cause, Cause::Handshake(HandshakeError::Request(_))), "{cause}");
+    world.seen.clear();
+    // Who is not refused has no other end than that.
+    let mut early = Peer::connect(address);
+    early.send("GET / HT");
+    world.until("it", |world| !world.event_loop.connections().is_empty());
+    world.spend(Duration::from_millis(20));
+    reset(early);
+    let cause = &world.next_closed().cause;
+    assert!(matches!(cause, Cause::Io(std::io::ErrorKind::ConnectionReset)), "{cause}");
+    let stats = world.event_loop.connections().stats();
+    assert_eq!([503, 400].map(|status| stats.handshakes_refused.of(status)), [1, 1]);
+}

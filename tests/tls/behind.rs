@@ -267,3 +267,75 @@ fn one_more_than_the_most_connections_is_answered_503_over_tls() {
         assert!(told.starts_with("HTTP/1.1 503 "), "{proxied}: {told}");
     }
 }
+
+/// Before the header of its proxy has come nothing can be said to it, for that is said over TLS.
+#[test]
+fn who_is_refused_behind_a_header_has_the_time_of_a_refusal_and_not_that_of_a_request() {
+    let header = v2(CLIENT, SERVER, &[]);
+    let length = header.len();
+    // Nothing, half a header, a header, half a hello.
+    for step in [0, length / 2, length, length + 50] {
+        let time = Duration::from_millis(300);
+        let (mut world, address) =
+            trusting(|config| config.max_connections(1).close_timeout(time).handshake_timeout(Duration::from_secs(60)));
+        let mut first = proxy(address, &header);
+        first.send(UPGRADE);
+        world.until("101", |_| is_accepted(&mut first));
+        let start = Instant::now();
+        let mut peer = proxy(address, &header);
+        peer.stream.step = step;
+        peer.receive();
+        peer.stream.step = 0;
+        let closed = world.next_closed();
+        assert!(
+            matches!(closed.cause, Cause::Handshake(HandshakeError::TooManyConnections { .. })),
+            "{step}: {closed}"
+        );
+        let elapsed = start.elapsed();
+        assert!(elapsed >= time - Duration::from_millis(10) && elapsed < 4 * time, "{step}: {elapsed:?}");
+        let stats = world.event_loop.connections().stats();
+        assert_eq!((stats.connections, stats.refused_by_total, stats.handshakes_timed_out), (1, 1, 0));
+    }
+}
+
+#[test]
+fn the_time_of_a_refusal_is_not_given_anew_behind_the_header() {
+    let time = Duration::from_millis(600);
+    let (mut world, address) = trusting(|config| config.max_connections(1).close_timeout(time));
+    let header = v1(CLIENT, SERVER);
+    let mut first = proxy(address, &header);
+    first.send(UPGRADE);
+    world.until("101", |_| is_accepted(&mut first));
+    let start = Instant::now();
+    let mut peer = proxy(address, &header);
+    peer.stream.step = 0;
+    peer.receive();
+    world.spend(time * 2 / 3);
+    peer.stream.step = header.len();
+    peer.receive();
+    peer.stream.step = 0;
+    let closed = world.next_closed();
+    assert!(matches!(closed.cause, Cause::Handshake(HandshakeError::TooManyConnections { .. })), "{closed}");
+    assert!(start.elapsed() < time * 3 / 2, "{:?}", start.elapsed());
+}
+
+#[test]
+fn who_is_refused_and_hangs_up_before_its_header_is_told_as_refused() {
+    let (mut world, address) = trusting(|config| config.max_connections(1));
+    let mut first = proxy(address, &v1(CLIENT, SERVER));
+    first.send(UPGRADE);
+    world.until("101", |_| is_accepted(&mut first));
+    for by_reset in [false, true] {
+        let peer = Peer::connect(address);
+        world.until("it", |world| world.event_loop.connections().len() == 2);
+        let linger = by_reset.then_some(Duration::ZERO);
+        socket2::SockRef::from(&peer.stream).set_linger(linger).unwrap();
+        drop(peer);
+        let closed = world.next_closed();
+        assert!(matches!(closed.cause, Cause::Handshake(HandshakeError::TooManyConnections { .. })), "{closed}");
+        world.seen.clear();
+    }
+    let stats = world.event_loop.connections().stats();
+    // Nothing was answered.
+    assert_eq!((stats.refused_by_total, stats.handshakes_cut_off, stats.handshakes_refused.of(503)), (2, 0, 0));
+}

@@ -1,6 +1,7 @@
 //! Every way to come to an end, with close_notify in its place.
 
 use std::{
+    io::Write,
     net::{Shutdown, TcpListener},
     time::{Duration, Instant},
 };
@@ -246,4 +247,27 @@ fn pings_keep_a_connection_and_a_dead_peer_is_noticed() {
     let closed = world.closed(dead);
     assert!(matches!(closed.cause, Cause::Timeout(Deadline::Keepalive)), "{closed}");
     assert!(is_open(&world, id) && world.ends(id) == 0);
+}
+
+#[test]
+fn what_comes_behind_our_close_notify_is_thrown_away_whatever_it_is() {
+    let (mut world, address) = listening(server(), Config::default());
+    let garbage = [b"\x17\x03\x03\x00\x20".as_slice(), &[7; 32]].concat();
+    for bytes in [b"not a record".to_vec(), garbage, vec![22; 600_000]] {
+        let mut peer = TlsSocket::client(address, client_config());
+        let id = open(&mut world, &mut peer);
+        peer.send(frame(0x88, b"\x03\xe8"));
+        ends_cleanly(&mut world, &mut peer);
+        let mut sent = 0;
+        world.until("all of it is taken", |_| {
+            sent += peer.stream.stream.write(&bytes[sent..]).unwrap_or(0);
+            sent == bytes.len()
+        });
+        world.spend(Duration::from_millis(10));
+        assert_eq!(world.event_loop.connections().len(), 1, "it waits for the end of the stream");
+        assert!(world.rests());
+        drop(peer);
+        world.empty();
+        assert!(matches!(world.closed(id).cause, Cause::Clean));
+    }
 }

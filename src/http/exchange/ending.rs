@@ -34,6 +34,12 @@ impl Exchange {
         self.refuse_with(status, text, ExchangeError::Eof, now);
     }
 
+    /// Nothing can be sent or read any more; what it came to is known.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn cut_off(&mut self) {
+        self.end(Ok(()));
+    }
+
     pub(super) fn end_if_eof(&mut self) {
         // Requests that wait for the queue to drain are still served.
         if !self.eof || self.paused {
@@ -89,6 +95,13 @@ impl Exchange {
 
     fn flushed(&self) -> u64 {
         self.queued.saturating_sub(self.queue.remaining() as u64)
+    }
+
+    /// What was taken from the queue before moves on its way to the peer, who so takes its answer. Without an answer in there
+    /// it was none.
+    #[cfg(feature = "tls")]
+    pub(crate) fn records_left(&mut self) {
+        self.flushed_at_deadline = self.flushed_at_deadline.min(self.flushed().saturating_sub(1));
     }
 
     pub(crate) fn wants_read(&self) -> bool {

@@ -51,11 +51,11 @@ impl Opening {
         }
     }
 
-    /// Why it ends when its transport fails.
-    pub(in crate::net) fn lost(&self, error: io::ErrorKind) -> Cause {
+    /// Why it ends when its transport fails: what the server has said counts for more.
+    pub(in crate::net) fn lost(&mut self, error: io::ErrorKind) -> Cause {
         match self.tunnel() {
             Some(_) => ConnectError::Proxy(ProxyError::Io(error)).into(),
-            None => Cause::Io(error),
+            None => self.handshake.refused().map_or(Cause::Io(error), Cause::Handshake),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 pub enum Comeback {
     /// After a wait.
     Retry,
-    /// After this time, and a random part of the wait.
+    /// After this time, of which no more counts than `Backoff::max_retry_after`, and a random part of the wait.
     RetryAfter(Duration),
     /// Never.
     Stop,
@@ -30,7 +30,7 @@ impl Comeback {
     /// | the peer closed with 1000: it is done | stop |
     /// | with 1002, 1003, 1007, 1008, 1009, 1010: we would do the same again | stop |
     /// | with 1001, 1011 to 1014, 3000 to 4999, or without a code | retry |
-    /// | the stream ended, the transport failed, a deadline passed, the peer broke the protocol or read too slowly | retry |
+    /// | the stream ended, the transport or TLS failed, a deadline passed, the peer broke the protocol or read too slowly | retry |
     /// | no address, none that could be reached, a proxy that failed | retry |
     /// | the proxy wants credentials, or others; or refuses with a status below 500, or by its ruleset | stop |
     /// | refused with 408, 425, 429, 500, 502, 503, 504, or another of 5xx | retry, after `Retry-After` if there is one |
@@ -45,6 +45,9 @@ impl Comeback {
             {
                 Self::Stop
             }
+            // The end of the stream, and a failure of the transport, in the words of TLS.
+            #[cfg(feature = "tls")]
+            Cause::Tls(_) if closed.initiator == Some(Initiator::Local) => Self::Stop,
             Cause::Handshake(error) => after_handshake(error),
             Cause::Connect(error) => after_connect(error),
             // What a peer says behind our Close is an echo of it, and no word of its own.
@@ -172,6 +175,11 @@ mod tests {
         ] {
             let ended = closed(cause, initiator, None);
             assert_eq!(Comeback::after(&ended), expected, "{ended}");
+        }
+        #[cfg(feature = "tls")]
+        for (initiator, expected) in [(None, Comeback::Retry), (local, Comeback::Stop)] {
+            let ended = closed(Cause::Tls(crate::TlsError::Truncated), initiator, None);
+            assert_eq!(Comeback::after(&ended), expected, "{initiator:?}");
         }
         // The peer's code is the echo of ours.
         let echoed = closed(Cause::SlowConsumer, local, Some(1008));

@@ -43,9 +43,10 @@
 //!
 //! # The end
 //!
-//! Our close_notify leaves behind everything else, before the write side is shut down. The peer's is the end of its stream. An
-//! end without it may be an attacker's; it is [`TlsError::Truncated`](crate::TlsError::Truncated) in place of
-//! [`Cause::Eof`](crate::Cause::Eof). Behind both Close frames nobody asks for it: nothing can be missing then.
+//! Our close_notify leaves behind everything else, before the write side is shut down; what comes behind it is thrown away as
+//! it is. The peer's is the end of its stream. An end without it may be an attacker's; it is
+//! [`TlsError::Truncated`](crate::TlsError::Truncated) in place of [`Cause::Eof`](crate::Cause::Eof). Behind both Close frames
+//! nobody asks for it: nothing can be missing then.
 //!
 //! # What is not there
 //!

@@ -61,6 +61,7 @@ impl Slot {
     #[inline]
     pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
         match &mut self.stream {
+            Stream::Tls(tls) if tls.only_lingers() => tls.ignore(scratch),
             Stream::Tls(tls) => match tls.receive(space, scratch, self.ready.read_closed) {
                 Ok(0) => {
                     // An answer that waited for the handshake cannot leave any more, and is not waited for.
@@ -119,6 +120,31 @@ impl Stream {
     }
 }
 
+impl TlsStream {
+    /// The loop says goodbye when it wants to hear no more: what comes is thrown away as it is, up to the end.
+    fn ignore(&mut self, scratch: &mut Scratch) -> io::Result<Received> {
+        let rx = scratch.rx();
+        let read = self.stream.read(rx)?;
+        Ok(Received { bytes: 0, cost: read, drained: read < rx.len() })
+    }
+
+    /// It is about to be closed. What lies unread in the socket would make the system answer with a reset, which destroys an
+    /// alert that is still on its way: so that is read, and thrown away.
+    fn discard(&mut self, scratch: &mut Scratch) {
+        /// A peer that goes on sending is reset.
+        const READS: usize = 4;
+        if self.error().is_none() {
+            return;
+        }
+        self.stream.shutdown_write();
+        for _ in 0..READS {
+            if !self.stream.read(scratch.rx()).is_ok_and(|n| n > 0) {
+                break;
+            }
+        }
+    }
+}
+
 /// Writes what waits on a stream that speaks TLS: its own records first, then the queue's.
 fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
     let Slot { stream: Stream::Tls(tls), phase, ready, .. } = slot else { return Ok(0) };
@@ -133,10 +159,8 @@ fn write(slot: &mut Slot, scratch: &mut Scratch) -> io::Result<usize> {
                 return Err(error);
             }
         };
-        if tls.pending() < waited
-            && let Some(connection) = phase.connection_mut()
-        {
-            connection.records_left();
+        if tls.pending() < waited {
+            phase.records_left();
         }
         if let Some(queue) = phase.queue() {
             queue.hold(!flushed);

@@ -185,33 +185,33 @@ impl TlsStream {
                 Some(End::Failed(_)) => return Err(io::ErrorKind::InvalidData.into()),
                 None => {}
             }
+            if std::mem::take(&mut self.unseen) && !self.partial.is_empty() {
+                // As it lies: it may be as long as the buffer that it was read into, and longer than the one for records.
+                let mut early = std::mem::take(&mut self.partial);
+                match self.digest(&mut early, space) {
+                    0 => continue,
+                    got => return Ok(got),
+                }
+            }
             let rx = scratch.rx();
             let kept = self.partial.len();
             rx[..kept].copy_from_slice(&self.partial);
-            let mut read = 0;
-            if !std::mem::take(&mut self.unseen) || kept == 0 {
-                // Plaintext is shorter than its records; of what was kept at most one will be that.
-                let most = space.len().saturating_sub(kept.min(RECORD)).max(RECORD).min(rx.len() - kept);
-                read = match self.stream.read(&mut rx[kept..kept + most]) {
-                    Ok(0) => {
-                        self.drained = true;
-                        self.cut_off();
-                        continue;
-                    }
-                    Ok(read) => read,
-                    Err(error) => {
-                        self.drained |= error.kind() == io::ErrorKind::WouldBlock;
-                        return Err(error);
-                    }
-                };
-                self.drained = read < most;
-                self.cost += read;
+            // Plaintext is shorter than its records; of what was kept at most one will be that.
+            let most = space.len().saturating_sub(kept.min(RECORD)).max(RECORD).min(rx.len() - kept);
+            let read = self.stream.read(&mut rx[kept..kept + most]);
+            self.drained |= read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            let read = read?;
+            self.drained = read < most;
+            if read == 0 {
+                self.cut_off();
+                continue;
             }
+            self.cost += read;
             let got = self.digest(&mut rx[..kept + read], space);
             if got > 0 {
                 return Ok(got);
             }
-            if read > 0 && self.held.is_empty() && self.ended.is_none() {
+            if self.held.is_empty() && self.ended.is_none() {
                 // Elsewhere a short read says nothing; see the page of `net`.
                 let drained = cfg!(unix) && !to_the_end && self.drained;
                 return Err(if drained { io::ErrorKind::WouldBlock } else { io::ErrorKind::Interrupted }.into());
@@ -372,20 +372,9 @@ impl TlsStream {
         self.begun != Begun::No && !failed && !self.session.state().is_handshaking()
     }
 
-    /// It is about to be closed. What lies unread in the socket would make the system answer with a reset, which destroys an
-    /// alert that is still on its way: so that is read, and thrown away.
-    pub(in crate::net) fn discard(&mut self, scratch: &mut Scratch) {
-        /// A peer that goes on sending is reset.
-        const READS: usize = 4;
-        if self.error().is_none() {
-            return;
-        }
-        self.stream.shutdown_write();
-        for _ in 0..READS {
-            if !self.stream.read(scratch.rx()).is_ok_and(|n| n > 0) {
-                break;
-            }
-        }
+    /// Our close_notify was the last word, and the peer may still talk. To rustls a bad record is a mistake of ours by then.
+    pub(in crate::net) fn only_lingers(&self) -> bool {
+        self.closed && self.ended.is_none()
     }
 }
 

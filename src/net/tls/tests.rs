@@ -15,8 +15,8 @@ use rustls::{
 use super::{ClientTls, Scratch, ServerTls, Shows, TlsStream};
 use crate::{
     Config, Connection, Kind, RecvBuffer,
-    handshake::Accepted,
-    http::Transport,
+    handshake::{Accepted, ServerHandshake},
+    http::{Limits, Response, Timeouts, Transport},
     net::{
         Stream,
         admission::Place,
@@ -247,4 +247,55 @@ fn records_that_leave_are_the_slow_peers_sign_of_life() {
         assert_eq!(slot.phase.transport(), Transport::Open, "given up while it reads");
     }
     assert!(now > start + Duration::from_secs(60), "past every Ping's time");
+}
+
+#[test]
+fn records_that_leave_give_the_rest_of_an_answer_its_time() {
+    let (mut slot, mut peer, mut scratch) = narrow();
+    let start = Instant::now();
+    let mut handshake = ServerHandshake::new(Limits::default(), Timeouts::default(), start);
+    let mut rx = RecvBuffer::new();
+    rx.extend(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let _ = handshake.poll(&mut rx, start, &mut |_| Response::text(200, "x".repeat(60_000)).into());
+    slot.phase = Phase::Serving { handshake: Box::new(handshake), config: Arc::default() };
+    slot.write(&mut scratch).unwrap();
+    let mut now = start;
+    while stream_of(&mut slot).pending() > 0 {
+        assert_eq!(slot.phase.transport(), Transport::Open, "given up while it reads, after {:?}", now - start);
+        now += Duration::from_millis(500);
+        peer.pump(1000);
+        slot.ready.blocked = false;
+        slot.write(&mut scratch).unwrap();
+        slot.phase.handle_timeout(now);
+    }
+    assert!(now > start + 3 * Timeouts::default().close_timeout, "{:?}", now - start);
+    // One that takes nothing is given up all the same.
+    let (mut slot, _peer, mut scratch) = narrow();
+    let mut handshake = ServerHandshake::new(Limits::default(), Timeouts::default(), start);
+    rx.extend(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let _ = handshake.poll(&mut rx, start, &mut |_| Response::text(200, "x".repeat(60_000)).into());
+    slot.phase = Phase::Serving { handshake: Box::new(handshake), config: Arc::default() };
+    slot.write(&mut scratch).unwrap();
+    for half_seconds in 1..=30 {
+        slot.phase.handle_timeout(start + half_seconds * Duration::from_millis(500));
+    }
+    assert_eq!(slot.phase.transport(), Transport::Close);
+}
+
+/// The loop's receive buffer may have grown for large messages, and one read then brings more than the buffer for records takes.
+#[test]
+fn what_is_read_behind_a_plain_beginning_may_be_longer_than_the_buffer_for_records() {
+    let server = || {
+        let chain = include_bytes!("../../../tests/tls/certs/server.pem");
+        ServerTls::from_pem(chain, include_bytes!("../../../tests/tls/certs/server.key")).unwrap()
+    };
+    let root = include_bytes!("../../../tests/tls/certs/ca.pem");
+    let client = ClientTls::builder().no_platform_roots().root_pem(root).build().unwrap();
+    let (here, there) = UnixStream::pair().unwrap();
+    for wrapped in [server().wrap(here.into()), client.wrap(there.into(), "localhost")] {
+        let Stream::Tls(mut tls) = wrapped.unwrap() else { panic!() };
+        tls.begin(&vec![22; 1 << 20]);
+        let error = tls.receive(&mut [0; 100], &mut Scratch::default(), false).unwrap_err();
+        assert_eq!((error.kind(), tls.error()), (ErrorKind::InvalidData, Some(&crate::TlsError::NotTls)));
+    }
 }
