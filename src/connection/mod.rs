@@ -226,6 +226,12 @@ impl Connection {
         self.timers.moves_on(self.queue.progress());
     }
 
+    /// A part of a record has come, of which nothing can be told yet: a sign of life.
+    #[cfg(feature = "tls")]
+    pub(crate) fn records_came(&mut self, now: Instant) {
+        self.timers.heard(now, &self.config);
+    }
+
     /// When [`Connection::handle_timeout`] wants to be called. It may move later, as bytes arrive, without notice;
     /// it moves earlier only by a call of `close`, `resume`, `poll_event` or `handle_timeout`, and by what sends, where
     /// permessage-deflate was agreed on or [`SlowConsumer::Close`] closes.

@@ -1,6 +1,9 @@
 //! TLS in the loop: what the turn does with a stream that speaks it.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::{
+    io::{self, IoSlice, Read, Write},
+    time::Instant,
+};
 
 use bytes::Buf;
 use rustls::pki_types::CertificateDer;
@@ -71,10 +74,19 @@ impl Slot {
                     Ok(Received { bytes: 0, cost: 0, drained: true })
                 }
                 Ok(bytes) => Ok(Received { bytes, cost: tls.take_cost(), drained: tls.is_drained() }),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    Ok(Received { bytes: 0, cost: tls.take_cost(), drained: false })
+                Err(error) => {
+                    let cost = tls.take_cost();
+                    // A record that is not whole is a sign of life, as the bytes of a frame are.
+                    if cost > 0
+                        && let Some(connection) = self.phase.connection_mut()
+                    {
+                        connection.records_came(Instant::now());
+                    }
+                    match error.kind() {
+                        io::ErrorKind::Interrupted => Ok(Received { bytes: 0, cost, drained: false }),
+                        _ => Err(error),
+                    }
                 }
-                Err(error) => Err(error),
             },
             plain => {
                 let bytes = plain.read(space)?;

@@ -292,10 +292,26 @@ fn what_is_read_behind_a_plain_beginning_may_be_longer_than_the_buffer_for_recor
     let root = include_bytes!("../../../tests/tls/certs/ca.pem");
     let client = ClientTls::builder().no_platform_roots().root_pem(root).build().unwrap();
     let (here, there) = UnixStream::pair().unwrap();
-    for wrapped in [server().wrap(here.into()), client.wrap(there.into(), "localhost")] {
+    for wrapped in [server().wrap(here.into()), client.wrap(there.into(), "localhost", Shows::Certificate)] {
         let Stream::Tls(mut tls) = wrapped.unwrap() else { panic!() };
         tls.begin(&vec![22; 1 << 20]);
         let error = tls.receive(&mut [0; 100], &mut Scratch::default(), false).unwrap_err();
         assert_eq!((error.kind(), tls.error()), (ErrorKind::InvalidData, Some(&crate::TlsError::NotTls)));
     }
+}
+
+#[test]
+fn a_record_that_comes_slowly_is_a_sign_of_life() {
+    let (mut slot, mut peer, mut scratch) = narrow();
+    let mut rx = RecvBuffer::new();
+    while connection(&mut slot).poll_event(&mut rx, Instant::now()).is_some() {}
+    let due = connection(&mut slot).poll_timeout().unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    peer.tls.writer().write_all(&[7; 10_000]).unwrap();
+    let mut record = Vec::new();
+    peer.tls.write_tls(&mut record).unwrap();
+    peer.stream.write_all(&record[..100]).unwrap();
+    let error = slot.receive(&mut vec![0; 70_000], &mut scratch).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert!(connection(&mut slot).poll_timeout().unwrap() >= due + Duration::from_millis(20), "it was not heard");
 }
