@@ -243,3 +243,29 @@ fn what_little_stands_for_is_handed_out_over_several_turns() {
     }
     assert!(most <= 2, "{most} messages of 1.5 MiB in one turn, while all others wait");
 }
+
+#[test]
+fn an_answer_that_is_compressed_long_after_the_handshake_brings_its_look_at_the_compressor_forward() {
+    // Nothing is planned for these connections but the keepalive, much later than the compressor is to be given up.
+    let config = config(|config| {
+        config
+            .permessage_deflate(Some(PermessageDeflate {
+                release_after: Some(Duration::from_millis(200)),
+                ..deflate(false)
+            }))
+            .handshake_timeout(Duration::from_millis(100))
+    });
+    let mut world = World::new(config.clone(), &[config]);
+    let (id, begin) = (world.clients[0], Instant::now());
+    world.until(|_| begin.elapsed() > Duration::from_millis(300));
+    let _ = world.event_loop.connections().send(id, &prose(1000)).unwrap();
+    world.until(|world| world.heard.len() == 1);
+    let compressors = |world: &mut World| {
+        let told = format!("{:?}", world.event_loop.connections());
+        told.contains("DeflatePool { compressors: 2")
+    };
+    assert!(!compressors(&mut world), "in use");
+    let begin = Instant::now();
+    world.until(|_| begin.elapsed() > Duration::from_millis(800));
+    assert!(compressors(&mut world), "{:?}", world.event_loop.connections());
+}
