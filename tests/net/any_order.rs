@@ -9,7 +9,8 @@ use std::{
 
 use mio::net::UnixStream;
 use wireroom::{
-    Config, ConnId, Connection, Connections, Event, EventLoop, RecvBuffer, SendStatus, SlowConsumer, handshake::Accepted,
+    Config, ConnId, Connection, Connections, Event, EventLoop, RecvBuffer, SendStatus, SlowConsumer,
+    handshake::Accepted,
 };
 
 use crate::support::{PATIENCE, Peer, frame};
@@ -87,7 +88,10 @@ fn frames(random: &mut Random) -> Vec<u8> {
                 bytes.extend(frame(0x01, vec![b'f'; random.below(3)]));
                 for _ in 0..random.below(4) {
                     let payload = vec![b'f'; [0, 0, 1, 300][random.below(4)]];
-                    bytes.extend(frame(if random.below(4) == 0 { 0x89 } else { 0x00 }, &payload[..payload.len().min(99)]));
+                    bytes.extend(frame(
+                        if random.below(4) == 0 { 0x89 } else { 0x00 },
+                        &payload[..payload.len().min(99)],
+                    ));
                 }
                 bytes.extend(frame(0x80, vec![b'f'; random.below(2)]));
             }
