@@ -9,6 +9,10 @@ mod support;
 #[path = "net/accept.rs"]
 mod accept;
 
+#[cfg(unix)]
+#[path = "net/any_order.rs"]
+mod any_order;
+
 #[path = "net/backpressure.rs"]
 mod backpressure;
 

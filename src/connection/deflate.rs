@@ -170,18 +170,23 @@ impl Connection {
         }
         let Some(deflate) = self.rare.deflate_mut() else { return false };
         let deflation = &mut deflate.deflation;
-        let Some(compressed) = message.compressed(deflation) else { return false };
-        deflation.reset_next();
+        let compressed = message.compressed(deflation);
+        if compressed.is_some() {
+            deflation.reset_next();
+        }
         self.watch_compressor();
+        let Some(compressed) = compressed else { return false };
         self.append_encoded(message.kind().opcode(), 0x4, compressed);
         true
     }
 
-    /// If there is a compressor, it is to be given up when it has not been used for some time. A send does not tell when it
-    /// is: the first look may come early, and then only notes that it was.
+    /// If there is a compressor, it is to be given up when it has not been used for some time; if there is none, there is nothing
+    /// to look at. A send does not tell when it is: the first look may come early, and then only notes that it was.
     fn watch_compressor(&mut self) {
         let Some(deflate) = self.rare.deflate_mut() else { return };
-        if deflate.deflation.has_compressor() && deflate.look.is_none() {
+        if !deflate.deflation.has_compressor() {
+            deflate.look = None;
+        } else if deflate.look.is_none() {
             let time = self.config.permessage_deflate().unwrap_or_default().release_after;
             let heard = self.timers.last_heard(&self.config);
             deflate.look = heard.zip(time).and_then(|(heard, time)| heard.checked_add(time));

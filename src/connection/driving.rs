@@ -59,7 +59,7 @@ impl Connection {
 
     /// Without new bytes [`Connection::poll_event`] would do nothing at all. (It may do nothing, too, where this is false.)
     /// Between two times at which this is so, [`Connection::poll_timeout`] has only moved later, unless
-    /// [`Connection::awaits_life`] was so at the first, or there was a pause.
+    /// [`Connection::awaits_life`] was so at the first, there was a pause, or there is a compressor at the second.
     #[cfg(feature = "net")]
     #[inline]
     pub(crate) fn rests(&self) -> bool {

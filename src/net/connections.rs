@@ -196,7 +196,11 @@ impl Connections {
 
     /// Takes [`Connections::pause`] back.
     pub fn resume(&mut self, id: ConnId) {
-        let now = Instant::now();
+        // The turn goes on from here: were what arrives in it still heard when it began, that would take time back from the
+        // peer, behind the back of what is planned.
+        self.now = Instant::now();
+        self.moment = Moment::new(self.now);
+        let now = self.now;
         if let Some(connection) = self.touch(id) {
             connection.resume(now);
             self.plan(id);

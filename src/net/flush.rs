@@ -71,9 +71,8 @@ pub(super) fn flush(connections: &mut Connections, id: ConnId, registry: &Regist
         }
     }
     // A message was compressed, outside of this connection's own events perhaps, and its compressor is to be given up.
-    #[cfg(feature = "deflate")]
-    if let Some(connection) = slot.phase.connection().filter(|connection| connection.has_compressor()) {
-        connections.deadlines.plan(id.index(), connection.poll_timeout());
+    if slot.phase.has_compressor() {
+        connections.deadlines.plan(id.index(), slot.phase.poll_timeout());
     }
     if !slot.phase.rests() {
         return go_on(connections, id, registry, resumes);

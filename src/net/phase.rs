@@ -233,6 +233,15 @@ impl Phase {
         }
     }
 
+    /// A compressor is to be given up, for which its flush plans a look: the send that began with it did not.
+    #[inline]
+    pub(super) fn has_compressor(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.connection().is_some_and(Connection::has_compressor);
+        #[cfg(not(feature = "deflate"))]
+        false
+    }
+
     /// The keepalive's Ping was sent, and nothing has come since.
     pub(super) fn awaits_life(&self) -> bool {
         self.connection().is_some_and(Connection::awaits_life)

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wireroom::{Config, DeflatePool, PermessageDeflate};
+use wireroom::{Config, DeflatePool, Kind, PermessageDeflate, PreparedMessage};
 
 use crate::support::*;
 
@@ -188,6 +188,26 @@ fn a_compressor_can_be_kept_for_ever() {
     assert_eq!(endpoint.connection.poll_timeout(), None);
     endpoint.advance(Duration::from_secs(24 * 3600));
     assert_eq!(spare(&pool).0, 0);
+}
+
+#[test]
+fn where_a_message_takes_the_compressor_along_there_is_nothing_to_look_at() {
+    let deflate = PermessageDeflate { threshold: 0, ..PermessageDeflate::default() };
+    let config = Arc::new(config(|config| config.permessage_deflate(Some(deflate)).keepalive_interval(None)));
+    let pool = DeflatePool::new();
+    // A message in fragments that has ended; prepared ones, compressed and not.
+    let mut ended = pooled(config.clone(), no_takeover(), &pool);
+    let mut writer = ended.connection.writer(Kind::Text).unwrap();
+    let _ = writer.write(prose(1000).as_bytes()).unwrap();
+    let _ = writer.finish().unwrap();
+    let mut prepared = pooled(config.clone(), takeover(), &pool);
+    let _ = prepared.send(&prose(300)).unwrap();
+    let _ = prepared.connection.send_prepared(&PreparedMessage::new(&*prose(300))).unwrap();
+    let mut noisy = pooled(config, takeover(), &pool);
+    let _ = noisy.send(&prose(300)).unwrap();
+    let _ = noisy.connection.send_prepared(&PreparedMessage::new(&*noise(300))).unwrap();
+    let looks = [ended, prepared, noisy].map(|endpoint| endpoint.connection.poll_timeout());
+    assert_eq!((spare(&pool).0, looks), (1, [None; 3]));
 }
 
 #[test]

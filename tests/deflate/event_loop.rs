@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wireroom::{
-    Compression, Config, ConnId, Event, EventLoop, PermessageDeflate, PreparedMessage, handshake::ClientRequest,
+    Compression, Config, ConnId, Event, EventLoop, Kind, PermessageDeflate, PreparedMessage, handshake::ClientRequest,
 };
 
 use crate::support::*;
@@ -242,4 +242,58 @@ fn what_little_stands_for_is_handed_out_over_several_turns() {
         (served, most) = (served + heard, most.max(heard));
     }
     assert!(most <= 2, "{most} messages of 1.5 MiB in one turn, while all others wait");
+}
+
+#[test]
+fn an_answer_that_is_compressed_long_after_the_handshake_brings_its_look_at_the_compressor_forward() {
+    // Nothing is planned for these connections but the keepalive, much later than the compressor is to be given up.
+    let config = config(|config| {
+        config
+            .permessage_deflate(Some(PermessageDeflate {
+                release_after: Some(Duration::from_millis(200)),
+                ..deflate(false)
+            }))
+            .handshake_timeout(Duration::from_millis(100))
+    });
+    let mut world = World::new(config.clone(), &[config]);
+    let (id, begin) = (world.clients[0], Instant::now());
+    world.until(|_| begin.elapsed() > Duration::from_millis(300));
+    let _ = world.event_loop.connections().send(id, &prose(1000)).unwrap();
+    world.until(|world| world.heard.len() == 1);
+    let compressors = |world: &mut World| {
+        let told = format!("{:?}", world.event_loop.connections());
+        told.contains("DeflatePool { compressors: 2")
+    };
+    assert!(!compressors(&mut world), "in use");
+    let begin = Instant::now();
+    world.until(|_| begin.elapsed() > Duration::from_millis(800));
+    assert!(compressors(&mut world), "{:?}", world.event_loop.connections());
+}
+
+#[test]
+fn an_answer_in_compressed_fragments_leaves_no_compressor_and_nothing_to_look_at() {
+    let config =
+        config(|config| config.permessage_deflate(Some(deflate(true))).handshake_timeout(Duration::from_millis(100)));
+    let mut world = World::new(config.clone(), &[config]);
+    let (client, server, begin) = (world.clients[0], world.servers[0], Instant::now());
+    world.until(|_| begin.elapsed() > Duration::from_millis(300));
+    let _ = world.event_loop.connections().send(client, "go").unwrap();
+    let mut heard = 0;
+    while heard == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it does not come");
+        let answer = |connections: &mut wireroom::Connections, id, event: Event<'_>| match event {
+            Event::Message(message) if id == client => heard = message.as_bytes().len(),
+            Event::Message(_) => {
+                for text in [prose(1000), prose(500)] {
+                    let mut writer = connections.writer_with(server, Kind::Text, Compression::Always).unwrap();
+                    let _ = writer.write(text.as_bytes()).unwrap();
+                }
+                let writer = connections.writer(server, Kind::Text).unwrap();
+                let _ = writer.finish().unwrap();
+            }
+            _ => {}
+        };
+        world.event_loop.turn(Some(Duration::from_millis(20)), answer).unwrap();
+    }
+    assert_eq!(heard, prose(1000).len() + prose(500).len());
 }

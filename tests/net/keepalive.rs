@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wireroom::Config;
+use wireroom::{Config, Event};
 
 use crate::support::{World, frame};
 
@@ -40,5 +40,25 @@ fn a_connection_that_rested_while_it_was_paused_is_pinged_again() {
     world.spend(4 * INTERVAL);
     assert!(peer.receive().is_empty(), "a peer that is not listened to cannot answer");
     world.event_loop.connections().resume(id);
+    assert_eq!(world.frame(&mut peer), (0x89, Vec::new()));
+}
+
+#[test]
+fn who_is_resumed_late_in_a_turn_may_be_heard_in_the_same() {
+    let (mut world, address) = World::listening(config(LONG));
+    let (_, mut slow) = world.open(address);
+    let (id, mut peer) = world.open(address);
+    world.event_loop.connections().pause(id);
+    world.spend(4 * INTERVAL);
+    slow.send(frame(0x81, "resume"));
+    peer.send(frame(0x81, "paused"));
+    std::thread::sleep(INTERVAL / 5);
+    world.turn_with(|connections, _, event| {
+        if matches!(event, Event::Message(message) if message.as_text() == Some("resume")) {
+            std::thread::sleep(INTERVAL);
+            connections.resume(id);
+        }
+    });
+    assert_eq!(world.frame(&mut peer), (0x81, b"paused".to_vec()));
     assert_eq!(world.frame(&mut peer), (0x89, Vec::new()));
 }
