@@ -7,6 +7,9 @@ mod common;
 #[path = "deflate/support.rs"]
 mod support;
 
+#[cfg(feature = "net")]
+#[path = "deflate/any_order.rs"]
+mod any_order;
 #[path = "deflate/contexts.rs"]
 mod contexts;
 #[cfg(feature = "net")]

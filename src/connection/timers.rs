@@ -281,6 +281,29 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_the_same_for_connections_of_several_configs() {
+        let start = Instant::now() + Duration::from_secs(1_000);
+        let configs = [0, 1, 700_000].map(|birth| {
+            let config = Config::default();
+            let timers = Timers::new(start + Duration::from_millis(birth), &config);
+            (config, timers)
+        });
+        let mut configs: Vec<_> = configs.into_iter().collect();
+        // Later ones, and one from before the last two began, by turns.
+        for time in [800_000, 800_001, 500, 1 << 33] {
+            let now = start + Duration::from_millis(time);
+            let mut moment = Moment::new(now);
+            for turn in 0..7 {
+                let (config, timers) = &mut configs[turn * 2 % 3];
+                timers.heard_at(&mut moment, config);
+                let heard = timers.heard;
+                timers.heard(now, config);
+                assert_eq!((timers.heard, timers.tick(now, config)), (heard, heard), "{time}");
+            }
+        }
+    }
+
+    #[test]
     fn ticks_survive_a_hundred_days() {
         let start = Instant::now();
         let config = Config::default();

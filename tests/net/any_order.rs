@@ -9,7 +9,7 @@ use std::{
 
 use mio::net::UnixStream;
 use wireroom::{
-    Config, ConnId, Connection, Connections, Event, EventLoop, RecvBuffer, SendStatus, SlowConsumer,
+    Config, ConnId, Connection, Connections, Event, EventLoop, RecvBuffer, SendError, SendStatus, SlowConsumer,
     handshake::Accepted,
 };
 
@@ -38,7 +38,6 @@ type Told = (&'static str, Vec<u8>);
 struct Telling {
     told: Vec<Told>,
     part: Option<Vec<u8>>,
-    drains: usize,
     opened: usize,
     closed: usize,
 }
@@ -58,7 +57,6 @@ impl Telling {
             }
             Event::Ping(payload) => self.told.push(("ping", payload.to_vec())),
             Event::Pong(payload) => self.told.push(("pong", payload.to_vec())),
-            Event::Drain => self.drains += 1,
             Event::Closed(_) => self.closed += 1,
             _ => {}
         }
@@ -76,6 +74,18 @@ struct Member {
     taken: Vec<Vec<u8>>,
     got: Vec<Vec<u8>>,
     pings: usize,
+    /// `Event::Drain` is owed.
+    crowded: bool,
+}
+
+impl Member {
+    fn took(&mut self, message: &[u8], status: Result<SendStatus, SendError>) {
+        match status {
+            Ok(SendStatus::Queued | SendStatus::Backpressure) => self.taken.push(message.to_vec()),
+            Ok(SendStatus::Dropped) | Err(_) => {}
+        }
+        self.crowded |= !matches!(status, Ok(SendStatus::Queued));
+    }
 }
 
 fn frames(random: &mut Random) -> Vec<u8> {
@@ -119,15 +129,14 @@ fn alone(bytes: &[u8]) -> Vec<Told> {
 }
 
 /// Something that an owner may do at any time.
-fn act(random: &mut Random, connections: &mut Connections, ids: [ConnId; 2], taken: &mut [Vec<Vec<u8>>; 2]) {
-    let who = random.below(2);
-    let id = ids[who];
+fn act(random: &mut Random, connections: &mut Connections, members: &mut [Member; 2]) {
+    let member = &mut members[random.below(2)];
+    let id = member.id;
     match random.below(12) {
         0..=4 => {
-            let message = vec![b'0' + who as u8; random.size()];
-            if let Ok(SendStatus::Queued | SendStatus::Backpressure) = connections.send(id, &message) {
-                taken[who].push(message);
-            }
+            let message = vec![b'0'; random.size()];
+            let status = connections.send(id, &message);
+            member.took(&message, status);
         }
         5 => _ = connections.ping(id, b"owner"),
         6 => connections.pause(id),
@@ -164,6 +173,10 @@ impl World {
         let members = [(); 2].map(|()| {
             let (stream, peer) = std::os::unix::net::UnixStream::pair().unwrap();
             stream.set_nonblocking(true).unwrap();
+            if random.below(2) == 0 {
+                // The least that the system allows, so that it does not take all.
+                socket2::SockRef::from(&stream).set_send_buffer_size(1).unwrap();
+            }
             let script = frames(&mut random);
             let early = random.below(script.len() + 1).min(30);
             let accepted = Accepted::upgraded_elsewhere(None, Default::default());
@@ -177,6 +190,7 @@ impl World {
                 taken: Vec::new(),
                 got: Vec::new(),
                 pings: 0,
+                crowded: false,
             }
         });
         (Self { event_loop, members, random }, config)
@@ -186,24 +200,20 @@ impl World {
     fn turn(&mut self, nth: usize) {
         let Self { event_loop, members, random } = self;
         let ids = members.each_ref().map(|member| member.id);
-        let mut taken = [Vec::new(), Vec::new()];
         let wait = Duration::from_millis(u64::from(nth == usize::MAX));
         let on_event = |connections: &mut Connections, id: ConnId, event: Event<'_>| {
             let who = ids.iter().position(|of| *of == id).expect("an event of a stranger");
             members[who].telling.hear(&event);
-            if let Event::Message(message) = &event
-                && let Ok(SendStatus::Queued | SendStatus::Backpressure) = connections.send(id, *message)
-            {
-                taken[who].push(message.as_bytes().to_vec());
+            members[who].crowded &= !matches!(event, Event::Drain | Event::Closed(_));
+            if let Event::Message(message) = &event {
+                let status = connections.send(id, *message);
+                members[who].took(message.as_bytes(), status);
             }
             while nth < usize::MAX && random.below(nth) == 0 {
-                act(random, connections, ids, &mut taken);
+                act(random, connections, members);
             }
         };
         event_loop.turn(Some(wait), on_event).unwrap();
-        for (member, taken) in members.iter_mut().zip(taken) {
-            member.taken.extend(taken);
-        }
     }
 
     fn step(&mut self) {
@@ -214,14 +224,7 @@ impl World {
                 self.write(who, most);
             }
             6 | 7 => self.read(who),
-            8 => {
-                let mut taken = [Vec::new(), Vec::new()];
-                let ids = self.members.each_ref().map(|member| member.id);
-                act(&mut self.random, self.event_loop.connections(), ids, &mut taken);
-                for (member, taken) in self.members.iter_mut().zip(taken) {
-                    member.taken.extend(taken);
-                }
-            }
+            8 => act(&mut self.random, self.event_loop.connections(), &mut self.members),
             9 => self.event_loop.flush(),
             10 => _ = self.event_loop.handle().resume(self.members[who].id),
             11 => {
@@ -285,6 +288,7 @@ fn run(seed: u64) {
     }
     world.until(seed, "an event", |member| member.telling.told.len() >= member.expected.len());
     let loses = config.slow_consumer() == SlowConsumer::DropOldest;
+    world.until(seed, "Event::Drain", |member| !member.crowded);
     world.until(seed, "a message", |member| loses || member.got.len() >= member.taken.len());
     for member in &mut world.members {
         assert_eq!(member.telling.told, member.expected, "seed {seed}");
