@@ -108,7 +108,7 @@ impl RequestHead {
         }
         self.body = fields.body_length(head, self.version)?.unwrap_or(BodyLength::None);
         // RFC 9110, 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
-        self.is_upgrade = self.version == Version::Http11 && fields.has_token(head, Known::Upgrade, "websocket");
+        self.is_upgrade = self.version == Version::Http11 && fields.has_token(head, Known::Upgrade, b"websocket");
         if self.is_upgrade && self.body != BodyLength::None {
             return Err(RequestError::BodyOnUpgrade);
         }
@@ -118,9 +118,9 @@ impl RequestHead {
             return Err(RequestError::BodyTooLarge { limit: limits.max_request_body });
         }
         self.keep_alive = match self.version {
-            _ if fields.has_token(head, Known::Connection, "close") => false,
+            _ if fields.has_token(head, Known::Connection, b"close") => false,
             Version::Http11 => true,
-            Version::Http10 => fields.has_token(head, Known::Connection, "keep-alive"),
+            Version::Http10 => fields.has_token(head, Known::Connection, b"keep-alive"),
         };
         // RFC 9110, 10.1.1: a server MUST ignore 100-continue in HTTP/1.0, and MAY answer others with 417.
         if fields.lines(Known::Expect) > 0 && self.version == Version::Http11 {
