@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::body::BodyLength;
 use super::error::RequestError;
-use super::fields::{ListItems, list_has_token, trim};
+use super::fields::{ListItems, list_has_token, trim, trim_end, trim_start};
 use super::scan::{find_byte, is_in_any_case as is, is_token, is_token_byte};
 
 mod request;
@@ -119,12 +119,10 @@ impl Fields {
         if let Some(known) = known {
             let note = &mut self.notes[known as usize];
             if note.lines == 0 {
-                let raw = &text[name + 1..];
-                let ahead = raw.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
-                let value = trim(&raw[ahead..]);
-                let start = line.start + name + 1 + ahead;
+                let value = trim_start(&text[name + 1..]);
+                let start = line.end - value.len();
                 note.start = start as u32;
-                note.end = (start + value.len()) as u32;
+                note.end = (start + trim_end(value).len()) as u32;
             }
             note.lines += 1;
         }
