@@ -170,12 +170,18 @@ pub(crate) struct RequestParser {
 }
 
 impl RequestParser {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self { scanner: LineScanner::default(), head: RequestHead::EMPTY }
     }
 
+    /// What is known so far.
+    pub(crate) fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
     /// Goes on with `bytes`, which begin at the same byte each time. `Some` once the head is complete.
-    pub(crate) fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<RequestHead>, RequestError> {
+    pub(crate) fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<&RequestHead>, RequestError> {
         let too_large = RequestError::HeadTooLarge { limit: limits.max_request_head };
         // Positions are kept in 32 bits.
         let max_head = limits.max_request_head.min(u32::MAX as usize);
@@ -198,7 +204,7 @@ impl RequestParser {
                 self.head.fields.end = line.start as u32;
                 self.head.len = self.scanner.line_start() as u32;
                 self.head.complete(&window[..self.head.len as usize], limits)?;
-                return Ok(Some(self.head));
+                return Ok(Some(&self.head));
             }
             self.head.fields.add(window, line).map_err(|fault| match fault {
                 FieldFault::Name => RequestError::FieldName,
