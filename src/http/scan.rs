@@ -260,4 +260,32 @@ mod tests {
             assert!(!is_token(bad.as_bytes()), "{bad:?}");
         }
     }
+
+    #[test]
+    fn a_token_is_one_by_every_byte_at_every_place() {
+        for length in 1..26 {
+            for place in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[place] = byte;
+                    assert_eq!(is_token(&bytes), is_token_byte(byte), "0x{byte:02x} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_in_any_case_is_no_other_word() {
+        let word = b"keep-alive, 100";
+        for place in 0..word.len() {
+            for byte in (0x20..=255).chain([b'\t']) {
+                let mut text = *word;
+                text[place] = byte;
+                assert_eq!(is_in_any_case(&text, word), text.eq_ignore_ascii_case(word), "0x{byte:02x} at {place}");
+            }
+        }
+        for other in [&b""[..], b"keep-alive, 10", b"keep-alive, 1000"] {
+            assert!(!is_in_any_case(other, word));
+        }
+    }
 }
