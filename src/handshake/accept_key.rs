@@ -28,9 +28,9 @@ pub fn accept_key(key: &str) -> String {
 /// The same without an allocation.
 pub(crate) fn encode_accept_key(key: &[u8]) -> AcceptKey {
     let digest = match key.try_into() {
-        // A key of the length that a handshake lets through.
-        Ok(key) => digest_with_guid(key),
-        Err(_) => Sha1::new_with_prefix(key).chain_update(GUID).finalize().0,
+        // A key of the length that a handshake lets through: one piece is hashed faster than two.
+        Ok(key) => Sha1::digest(key_and_guid(key)),
+        Err(_) => Sha1::new_with_prefix(key).chain_update(GUID).finalize(),
     };
     let mut out = [0; 28];
     // 20 bytes always make 28: there is no other length to report.
@@ -39,21 +39,11 @@ pub(crate) fn encode_accept_key(key: &[u8]) -> AcceptKey {
     out
 }
 
-/// SHA-1 of key and GUID, 60 bytes: two blocks, whose padding is known, in one go (RFC 3174, 4 and 6.1).
-fn digest_with_guid(key: &[u8; 24]) -> [u8; 20] {
-    let mut blocks = [[0; 64]; 2];
-    blocks[0][..24].copy_from_slice(key);
-    blocks[0][24..60].copy_from_slice(GUID);
-    // RFC 3174, 4: a bit that is set, zeros, and the length in bits at the end of a block.
-    blocks[0][60] = 0x80;
-    blocks[1][56..].copy_from_slice(&(60 * 8u64).to_be_bytes());
-    let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
-    sha1::block_api::compress(&mut state, &blocks);
-    let mut digest = [0; 20];
-    for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
-        *bytes = word.to_be_bytes();
-    }
-    digest
+fn key_and_guid(key: &[u8; 24]) -> [u8; 60] {
+    let mut both = [0; 60];
+    both[..24].copy_from_slice(key);
+    both[24..].copy_from_slice(GUID);
+    both
 }
 
 /// RFC 6455, 4.2.1, item 5: "a base64-encoded [..] value that, when decoded, is 16 bytes in length": 22 digits
