@@ -152,7 +152,7 @@ impl<'b> Request<'b> {
     /// the scheme's own port as without one; `null` can be named. A request without an `Origin`, as most clients other than browsers send it, is refused: see
     /// [`allow_origins_or_none`](Self::allow_origins_or_none).
     pub fn allow_origins(&self, origins: &[impl AsRef<str>]) -> Verdict {
-        // What is not UTF-8 is the same as no text.
+        // What is not UTF-8 is like no text that can be allowed.
         match self.origin_bytes() {
             Some(origin) if origins.iter().any(|allowed| is_same_origin(allowed.as_ref().as_bytes(), origin)) => {
                 Acceptance::new().into()
@@ -249,5 +249,6 @@ mod tests {
                 "{a} {b}"
             );
         }
+        assert!(!is_same_origin("http://h\u{f6}st".as_bytes(), b"http://h\xf6st"));
     }
 }
