@@ -111,7 +111,7 @@
 //! | 4 to 0, out | a text of 32 bytes queued and taken | `encode::count_1000_of_32` | 112 | |
 //! | | a text of 1 KiB | `encode::count_64_of_1024` | 329 | |
 //! | | a text of 64 KiB | `encode::count_4_of_65536` | 16,472 | |
-//! | 3 | a browser's opening handshake, answered | `handshake` | 10,769 | |
+//! | 3 | a browser's opening handshake, answered | `handshake` | 9,600 | |
 //! | 2, 4 | a broadcast of 128 bytes, for each of 1,000 members | `broadcast::to_1000_of_128` | 566 | |
 //! | | of 16 KiB, for each | `broadcast::to_1000_of_16384` | 569 | |
 //! | | of 128 bytes, one of four before a write, for each | `four_broadcasts::to_1000_of_128` | 719 | |

@@ -160,7 +160,7 @@ impl ClientHandshake {
             return Err(AnswerError::Upgrade);
         }
         // Item 3: "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade"".
-        if !fields.has_token(bytes, Known::Connection, "upgrade") {
+        if !fields.has_token(bytes, Known::Connection, b"upgrade") {
             return Err(AnswerError::Connection);
         }
         // Item 4; 11.3.3: "MUST NOT appear more than once in an HTTP response".

@@ -14,7 +14,7 @@ pub(super) fn check_upgrade<'b>(request: &Request<'b>) -> Result<&'b [u8], Upgra
         return Err(UpgradeError::Method);
     }
     // Item 4: "A |Connection| header field that includes the token "Upgrade"".
-    if !fields.has_token(bytes, Known::Connection, "upgrade") {
+    if !fields.has_token(bytes, Known::Connection, b"upgrade") {
         return Err(UpgradeError::Connection);
     }
     // 11.3.5: "MUST NOT appear more than once in an HTTP request". 4.4: another version is told ours.

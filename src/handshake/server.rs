@@ -77,6 +77,7 @@ pub enum Outcome {
 
 impl ServerHandshake {
     /// A connection that has just been opened. The deadline of its first request runs from now.
+    #[inline]
     pub fn new(limits: Limits, timeouts: Timeouts, now: Instant) -> Self {
         Self { exchange: Exchange::new(limits, timeouts, now), failure: None, deflate: None }
     }
@@ -286,6 +287,7 @@ fn refusal(fault: UpgradeError) -> Response {
 }
 
 /// Turns a verdict into what HTTP does. `key` is there if the request validly asked to upgrade.
+#[inline]
 fn decide(
     request: &Request<'_>,
     verdict: Verdict,

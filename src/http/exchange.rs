@@ -105,6 +105,8 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    // Inlined, it is made where it will be.
+    #[inline]
     pub(crate) fn new(limits: Limits, timeouts: Timeouts, now: Instant) -> Self {
         Self {
             limits,
@@ -157,8 +159,8 @@ impl Exchange {
                             return Polled::Pending;
                         }
                         Err(fault) => self.refuse(fault, now),
-                        Ok(Some(head)) => {
-                            if self.request(rx, &head, now, serve) == Polled::Switched {
+                        Ok(Some(_)) => {
+                            if self.request(rx, now, serve) == Polled::Switched {
                                 return Polled::Switched;
                             }
                         }
@@ -175,7 +177,7 @@ impl Exchange {
                         };
                         let answer = serve(&receiving.request.as_request());
                         let cycle = self.cycle(&receiving.request.as_request());
-                        let owned = || Box::new(receiving.request);
+                        let owned = |_: &RequestHead| Box::new(receiving.request);
                         if self.answer(answer, cycle, owned, now) == Polled::Switched {
                             return Polled::Switched;
                         }
@@ -200,30 +202,26 @@ impl Exchange {
     }
 
     /// A request whose head is complete.
-    fn request(
-        &mut self,
-        rx: &mut RecvBuffer,
-        head: &RequestHead,
-        now: Instant,
-        serve: &mut dyn FnMut(&Request<'_>) -> Answer,
-    ) -> Polled {
+    fn request(&mut self, rx: &mut RecvBuffer, now: Instant, serve: &mut dyn FnMut(&Request<'_>) -> Answer) -> Polled {
+        let (head, peer_addr) = (self.parser.head(), self.peer_addr);
         let len = head.len as usize;
         let bytes = rx.unread().get(..len).unwrap_or(b"");
-        let request = Request { bytes, body: b"", head, peer_addr: self.peer_addr };
+        let request = Request { bytes, body: b"", head, peer_addr };
         if head.body != BodyLength::None {
             // The head makes room for the content, which is decoded beside it.
             let request = request.to_owned();
             rx.consume(len);
+            let decoder = BodyDecoder::new(head.body, self.limits.max_request_body);
             if head.expects_continue {
                 self.append(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
-            let decoder = BodyDecoder::new(head.body, self.limits.max_request_body);
             self.state = State::Body(Box::new(Receiving { request, decoder }));
             return Polled::Pending;
         }
         let answer = serve(&request);
         let cycle = self.cycle(&request);
-        let polled = self.answer(answer, cycle, || Box::new(request.to_owned()), now);
+        let owned = |head: &_| Box::new(Request { bytes, body: b"", head, peer_addr }.to_owned());
+        let polled = self.answer(answer, cycle, owned, now);
         rx.consume(len);
         polled
     }
@@ -240,7 +238,7 @@ impl Exchange {
         &mut self,
         answer: Answer,
         cycle: Cycle,
-        owned: impl FnOnce() -> Box<OwnedRequest>,
+        owned: impl FnOnce(&RequestHead) -> Box<OwnedRequest>,
         now: Instant,
     ) -> Polled {
         self.served = self.served.saturating_add(1);
@@ -251,7 +249,7 @@ impl Exchange {
                 self.queue_response(response, cycle, now);
             }
             Answer::Defer => {
-                self.state = State::Deferred(owned());
+                self.state = State::Deferred(owned(self.parser.head()));
                 self.set_deadline(now, self.timeouts.response_timeout);
             }
             Answer::Stream(response) => self.queue_stream_head(response, cycle, now),
@@ -345,7 +343,7 @@ impl Exchange {
         let State::Deferred(request) = std::mem::replace(&mut self.state, State::Head) else {
             return false;
         };
-        let _ = self.answer(answer, cycle, || request, now);
+        let _ = self.answer(answer, cycle, |_| request, now);
         true
     }
 

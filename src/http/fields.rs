@@ -4,14 +4,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::head::Headers;
-use super::scan::{ByteSet, find_byte};
+use super::scan::{ByteSet, find_byte, is_in_any_case};
 
 /// Without optional whitespace (SP, HTAB) at either end (RFC 9110, 5.6.3).
 #[inline]
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
+}
+
+#[inline]
+pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
+    bytes
+}
+
+#[inline]
+pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
@@ -50,12 +60,11 @@ impl<'b> Iterator for ListItems<'b> {
     }
 }
 
-/// Whether a comma list holds `token`, in any case.
+/// Whether a comma list holds `token`, in any case; see [`is_in_any_case`].
 #[inline]
-pub(crate) fn list_has_token(value: &[u8], token: &str) -> bool {
+pub(crate) fn list_has_token<const N: usize>(value: &[u8], token: &[u8; N]) -> bool {
     // Mostly the value is one token; what is shorter holds no longer one.
-    value.eq_ignore_ascii_case(token.as_bytes())
-        || (value.len() > token.len() && ListItems::new(value).any(|item| item.eq_ignore_ascii_case(token.as_bytes())))
+    is_in_any_case(value, token) || (value.len() > N && ListItems::new(value).any(|item| is_in_any_case(item, token)))
 }
 
 /// RFC 9110, 7.2: `Host = uri-host [ ":" port ]`. Empty is invalid for `http` (4.2.1).
@@ -204,9 +213,9 @@ mod tests {
     fn rfc9110_section_5_6_1_lists() {
         let items: Vec<_> = ListItems::new(b" a ,, b,\t ,c").collect();
         assert_eq!(items, [b"a", b"b", b"c"]);
-        assert!(list_has_token(b"keep-alive, UpGrade", "upgrade"));
-        assert!(list_has_token(b"websocket", "WebSocket"));
-        assert!(!list_has_token(b"websockets, xwebsocket, web socket", "websocket"));
+        assert!(list_has_token(b"keep-alive, UpGrade", b"upgrade"));
+        assert!(list_has_token(b"WebSocket", b"websocket"));
+        assert!(!list_has_token(b"websockets, xwebsocket, web socket", b"websocket"));
         assert_eq!(ListItems::new(b", ,,").count(), 0);
     }
 

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::body::BodyLength;
 use super::error::RequestError;
-use super::fields::{ListItems, list_has_token, trim};
-use super::scan::{find_byte, is_token, is_token_byte};
+use super::fields::{ListItems, list_has_token, trim, trim_end, trim_start};
+use super::scan::{find_byte, is_in_any_case as is, is_token, is_token_byte};
 
 mod request;
 mod response;
@@ -47,15 +47,8 @@ const KNOWN: usize = 12;
 
 impl Known {
     /// By length first: at most two comparisons for any name.
-    ///
-    /// Lines hold no control byte but HTAB, so that what is `text` with the bit of lower case set is it in either case.
     #[inline]
     fn from_name(name: &[u8]) -> Option<Self> {
-        fn is<const N: usize>(name: &[u8], text: &[u8; N]) -> bool {
-            // Without a branch per byte.
-            name.first_chunk::<N>()
-                .is_some_and(|name| (0..N).fold(0, |other, at| other | ((name[at] | 0x20) ^ text[at])) == 0)
-        }
         let (known, is_it) = match name.len() {
             4 => (Self::Host, is(name, b"host")),
             6 if name[0] | 0x20 == b'o' => (Self::Origin, is(name, b"origin")),
@@ -126,12 +119,10 @@ impl Fields {
         if let Some(known) = known {
             let note = &mut self.notes[known as usize];
             if note.lines == 0 {
-                let raw = &text[name + 1..];
-                let ahead = raw.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
-                let value = trim(&raw[ahead..]);
-                let start = line.start + name + 1 + ahead;
+                let value = trim_start(&text[name + 1..]);
+                let start = line.end - value.len();
                 note.start = start as u32;
-                note.end = (start + value.len()) as u32;
+                note.end = (start + trim_end(value).len()) as u32;
             }
             note.lines += 1;
         }
@@ -167,7 +158,7 @@ impl Fields {
 
     /// Whether a comma list, on one line or several, holds `token`.
     #[inline]
-    pub(crate) fn has_token(&self, head: &[u8], known: Known, token: &str) -> bool {
+    pub(crate) fn has_token<const N: usize>(&self, head: &[u8], known: Known, token: &[u8; N]) -> bool {
         match self.lines(known) {
             0 => false,
             1 => self.first(head, known).is_some_and(|value| list_has_token(value, token)),

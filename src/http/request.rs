@@ -98,6 +98,11 @@ impl<'b> Request<'b> {
         self.known(Known::Origin)
     }
 
+    /// The same as it came.
+    pub(crate) fn origin_bytes(&self) -> Option<&'b [u8]> {
+        self.head.fields.first(self.bytes, Known::Origin)
+    }
+
     /// The subprotocols that the client offers, in its order of preference (RFC 6455, section 11.3.4).
     pub fn subprotocols(&self) -> impl Iterator<Item = &'b str> + use<'b> {
         let lines = self.head.fields.all(self.bytes, Known::SecWebSocketProtocol);

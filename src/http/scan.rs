@@ -76,24 +76,33 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// The first byte at or behind `from` that is below 0x20 or is 0x7f, or the length.
 #[inline]
 fn find_control(bytes: &[u8], from: usize) -> usize {
-    let (blocks, tail) = bytes.get(from..).unwrap_or_default().as_chunks::<32>();
+    let mut at = from;
     // Without a branch per byte, this becomes a few vector instructions.
-    let is_clean = |block: &&[u8; 32]| !block.iter().fold(false, |hit, &byte| hit | (byte < 0x20) | (byte == 0x7f));
-    let clean = blocks.iter().take_while(is_clean).count();
-    let at = from + clean * 32;
-    let (words, rest) = blocks.get(clean).map_or(tail, |block| block).as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // Exact in its lowest set bit: a borrow only reaches bytes above a true hit.
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-        let delete = word ^ (ONES * 0x7f);
-        let hits = (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGHS;
-        if hits != 0 {
-            return at + place * 8 + hits.trailing_zeros() as usize / 8;
+    let is_clean = |block: &[u8; 16]| !block.iter().fold(false, |hit, &byte| hit | (byte < 0x20) | (byte == 0x7f));
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        if is_clean(block) {
+            at += 16;
+            continue;
         }
+        let (words, _) = block.as_chunks();
+        let (behind, hits) = match controls(words[0]) {
+            0 => (8, controls(words[1])),
+            hits => (0, hits),
+        };
+        return at + behind + hits.trailing_zeros() as usize / 8;
     }
-    let behind = rest.iter().position(|&byte| byte < 0x20 || byte == 0x7f).unwrap_or(rest.len());
-    at + words.len() * 8 + behind
+    let tail = bytes.get(at..).unwrap_or_default();
+    at + tail.iter().position(|&byte| byte < 0x20 || byte == 0x7f).unwrap_or(tail.len())
+}
+
+/// The highest bit of each byte that is below 0x20 or is 0x7f, and perhaps of bytes behind the first of them.
+#[inline]
+fn controls(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    // Exact in its lowest set bit: a borrow only reaches bytes above a true hit.
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word ^ (ONES * 0x7f);
+    (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGHS
 }
 
 /// The first `needle` in `bytes`, eight bytes at a time.
@@ -158,7 +167,26 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 /// RFC 9110, 5.6.2: `token = 1*tchar`.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && ByteSet::TOKEN.has_all(bytes)
+    // Names are mostly letters and hyphens: eight of them need no table. The last eight may overlap those before.
+    let is_plain =
+        |chunk: &[u8; 8]| chunk.iter().fold(true, |all, &byte| all & (byte.is_ascii_alphabetic() | (byte == b'-')));
+    match bytes.last_chunk() {
+        Some(last) if is_plain(last) && bytes.as_chunks().0.iter().all(is_plain) => true,
+        _ => !bytes.is_empty() && ByteSet::TOKEN.has_all(bytes),
+    }
+}
+
+/// Whether `text` is `lower` in any case.
+///
+/// `lower` is of lower case, `text` without control bytes but HTAB: then whatever is `lower` with the bit of lower case set is
+/// it in either case.
+#[inline]
+pub(crate) fn is_in_any_case<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
+    match text.first_chunk::<N>() {
+        // Without a branch per byte.
+        Some(first) if text.len() == N => (0..N).fold(0, |other, at| other | ((first[at] | 0x20) ^ lower[at])) == 0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -228,6 +256,34 @@ mod tests {
         assert!(is_token(b"Sec-WebSocket-Key") && is_token(b"!#$%&'*+-.^_`|~09azAZ"));
         for bad in ["", "a b", "a:b", "(a)", "a\"", "a/b", "a,b", "\u{e9}"] {
             assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_by_every_byte_at_every_place() {
+        for length in 1..26 {
+            for place in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[place] = byte;
+                    assert_eq!(is_token(&bytes), is_token_byte(byte), "0x{byte:02x} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_in_any_case_is_no_other_word() {
+        let word = b"keep-alive, 100";
+        for place in 0..word.len() {
+            for byte in (0x20..=255).chain([b'\t']) {
+                let mut text = *word;
+                text[place] = byte;
+                assert_eq!(is_in_any_case(&text, word), text.eq_ignore_ascii_case(word), "0x{byte:02x} at {place}");
+            }
+        }
+        for other in [&b""[..], b"keep-alive, 10", b"keep-alive, 1000"] {
+            assert!(!is_in_any_case(other, word));
         }
     }
 }

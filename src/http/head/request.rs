@@ -108,7 +108,7 @@ impl RequestHead {
         }
         self.body = fields.body_length(head, self.version)?.unwrap_or(BodyLength::None);
         // RFC 9110, 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
-        self.is_upgrade = self.version == Version::Http11 && fields.has_token(head, Known::Upgrade, "websocket");
+        self.is_upgrade = self.version == Version::Http11 && fields.has_token(head, Known::Upgrade, b"websocket");
         if self.is_upgrade && self.body != BodyLength::None {
             return Err(RequestError::BodyOnUpgrade);
         }
@@ -118,9 +118,9 @@ impl RequestHead {
             return Err(RequestError::BodyTooLarge { limit: limits.max_request_body });
         }
         self.keep_alive = match self.version {
-            _ if fields.has_token(head, Known::Connection, "close") => false,
+            _ if fields.has_token(head, Known::Connection, b"close") => false,
             Version::Http11 => true,
-            Version::Http10 => fields.has_token(head, Known::Connection, "keep-alive"),
+            Version::Http10 => fields.has_token(head, Known::Connection, b"keep-alive"),
         };
         // RFC 9110, 10.1.1: a server MUST ignore 100-continue in HTTP/1.0, and MAY answer others with 417.
         if fields.lines(Known::Expect) > 0 && self.version == Version::Http11 {
@@ -170,12 +170,18 @@ pub(crate) struct RequestParser {
 }
 
 impl RequestParser {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self { scanner: LineScanner::default(), head: RequestHead::EMPTY }
     }
 
+    /// What is known so far.
+    pub(crate) fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
     /// Goes on with `bytes`, which begin at the same byte each time. `Some` once the head is complete.
-    pub(crate) fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<RequestHead>, RequestError> {
+    pub(crate) fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<&RequestHead>, RequestError> {
         let too_large = RequestError::HeadTooLarge { limit: limits.max_request_head };
         // Positions are kept in 32 bits.
         let max_head = limits.max_request_head.min(u32::MAX as usize);
@@ -198,7 +204,7 @@ impl RequestParser {
                 self.head.fields.end = line.start as u32;
                 self.head.len = self.scanner.line_start() as u32;
                 self.head.complete(&window[..self.head.len as usize], limits)?;
-                return Ok(Some(self.head));
+                return Ok(Some(&self.head));
             }
             self.head.fields.add(window, line).map_err(|fault| match fault {
                 FieldFault::Name => RequestError::FieldName,

@@ -8,7 +8,7 @@ fn parse(input: &[u8], step: usize, limits: &Limits) -> Result<Option<RequestHea
     while end < input.len() {
         end = input.len().min(end + step);
         if let Some(head) = parser.parse(&input[..end], limits)? {
-            return Ok(Some(head));
+            return Ok(Some(*head));
         }
     }
     Ok(None)
