@@ -85,11 +85,11 @@ fn find_control(bytes: &[u8], from: usize) -> usize {
             continue;
         }
         let (words, _) = block.as_chunks();
-        let (behind, hits) = match controls(words[0]) {
-            0 => (8, controls(words[1])),
-            hits => (0, hits),
-        };
-        return at + behind + hits.trailing_zeros() as usize / 8;
+        let first = controls(words[0]);
+        if first != 0 {
+            return at + first.trailing_zeros() as usize / 8;
+        }
+        return at + 8 + controls(words[1]).trailing_zeros() as usize / 8;
     }
     let tail = bytes.get(at..).unwrap_or_default();
     at + tail.iter().position(|&byte| byte < 0x20 || byte == 0x7f).unwrap_or(tail.len())
