@@ -212,7 +212,7 @@
 //! | 1 KiB, with `simdutf8` | 79.3 (105.5 sockudo-ws) | 69.3 (99.5 sockudo-ws) |
 //! | 64 KiB, with `simdutf8` | 4,848 (4,564 tokio-websockets) | 4,171 (4,269 tokio-websockets) |
 //! | 32 B encoded | 3.4 to 4.7 (3.4 to 4.2 web-socket) | 3.3 to 3.4 |
-//! | a request to upgrade parsed, and its answer built | 414 to 434 (487 to 509 sockudo-ws) | 381 to 397 (470 to 476 sockudo-ws) |
+//! | a request to upgrade parsed, and its answer built | 376 to 380 (517 to 546 sockudo-ws) | 381 to 397 (470 to 476 sockudo-ws) before the last changes, which took it from 436 to 380 with default flags |
 //!
 //! Without `unsafe`, vector instructions are those that the compiler may use: by default SSE2, and unmasking 64 KiB takes twice as
 //! many of them as with AVX2, which tokio-websockets chooses at run time. `simdutf8` chooses at run time too.
