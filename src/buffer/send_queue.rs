@@ -21,8 +21,8 @@ pub(crate) const MAX_HEAD: usize = 14;
 /// So many urgent units wait at most; then the latest takes the place of the last.
 const MAX_URGENT: usize = 8;
 
-/// The bytes that a connection wants to send, as a [`Buf`]: write [`Buf::chunks_vectored`], then
-/// [`Buf::advance`] by what the transport took.
+/// The bytes that a connection wants to send, as a [`Buf`](bytes::Buf): write what
+/// [`chunks_vectored`](bytes::Buf::chunks_vectored) gives, then [`advance`](bytes::Buf::advance) by what the transport took.
 #[derive(Debug, Default)]
 pub struct SendQueue {
     /// Bytes that wait, here and in `rest`.
