@@ -198,9 +198,8 @@ impl Connections {
     pub fn resume(&mut self, id: ConnId) {
         // The turn goes on from here: were what arrives in it still heard when it began, that would take time back from the
         // peer, behind the back of what is planned.
-        self.now = Instant::now();
-        self.moment = Moment::new(self.now);
-        let now = self.now;
+        let now = Instant::now();
+        self.set_now(now);
         if let Some(connection) = self.touch(id) {
             connection.resume(now);
             self.plan(id);

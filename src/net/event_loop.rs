@@ -19,7 +19,7 @@ use super::{
     shutdown::Shutdown,
     slots::{self, Slots},
 };
-use crate::{Config, Event, RecvBuffer, connection::Moment, handshake::Verdict, http::Request};
+use crate::{Config, Event, RecvBuffer, handshake::Verdict, http::Request};
 
 /// Tokens below a loop's connections: its waker and its listeners.
 const LISTENERS: usize = 63;
@@ -271,8 +271,7 @@ impl EventLoop {
     /// Does everything of a turn but the wait: for a loop in the caller's poll, after [`EventLoop::process`].
     pub fn finish_turn(&mut self, mut on_event: impl FnMut(&mut Connections, ConnId, Event<'_>)) {
         let on_event: &mut dyn FnMut(&mut Connections, ConnId, Event<'_>) = &mut on_event;
-        self.connections.now = Instant::now();
-        self.connections.moment = Moment::new(self.connections.now);
+        self.connections.set_now(Instant::now());
         self.connections.stats.turns += 1;
         let base = self.first_slot();
         for (number, listener) in self.listeners.iter_mut().enumerate() {

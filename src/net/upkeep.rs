@@ -1,8 +1,16 @@
 //! What the loop does for a connection behind its reading and writing: lists and deadline.
 
+use std::time::Instant;
+
 use super::{ConnId, Connections};
+use crate::connection::Moment;
 
 impl Connections {
+    /// The turn goes on at this time, for the timers too.
+    pub(super) fn set_now(&mut self, now: Instant) {
+        (self.now, self.moment) = (now, Moment::new(now));
+    }
+
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
         if let Some(slot) = self.slots.get_mut(id) {
             slot.ready.soil(id, &mut self.dirty);
