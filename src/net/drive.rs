@@ -163,7 +163,7 @@ fn read_and_deliver(
         connections.large.make_room(rx, ROOM, connections.now);
         let space = rx.space(ROOM);
         let room = space.len().min(budget.max(ROOM));
-        match slot.receive(&mut space[..room], &mut connections.scratch) {
+        match slot.receive(&mut space[..room], &mut connections.scratch, connections.now) {
             Ok(Received { bytes: 0, cost: 0, .. }) => {
                 slot.ready.readable = false;
                 slot.phase.handle_eof();

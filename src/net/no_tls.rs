@@ -1,6 +1,6 @@
 //! What the loop asks of TLS, in a build that has none: answers that cost nothing.
 
-use std::io;
+use std::{io, time::Instant};
 
 use super::{
     ConnId, Connections, flush,
@@ -24,7 +24,7 @@ impl Slot {
     }
 
     #[inline(always)]
-    pub(super) fn receive(&mut self, space: &mut [u8], _scratch: &mut Scratch) -> io::Result<Received> {
+    pub(super) fn receive(&mut self, space: &mut [u8], _scratch: &mut Scratch, _now: Instant) -> io::Result<Received> {
         self.stream.read(space).map(|n| Received { bytes: n, cost: n, drained: n < space.len() })
     }
 

@@ -62,7 +62,12 @@ impl Slot {
 
     /// One read, with the loop's buffers.
     #[inline]
-    pub(in crate::net) fn receive(&mut self, space: &mut [u8], scratch: &mut Scratch) -> io::Result<Received> {
+    pub(in crate::net) fn receive(
+        &mut self,
+        space: &mut [u8],
+        scratch: &mut Scratch,
+        now: Instant,
+    ) -> io::Result<Received> {
         match &mut self.stream {
             Stream::Tls(tls) if tls.only_lingers() => tls.ignore(scratch),
             Stream::Tls(tls) => match tls.receive(space, scratch, self.ready.read_closed) {
@@ -80,7 +85,7 @@ impl Slot {
                     if cost > 0
                         && let Some(connection) = self.phase.connection_mut()
                     {
-                        connection.records_came(Instant::now());
+                        connection.records_came(now);
                     }
                     match error.kind() {
                         io::ErrorKind::Interrupted => Ok(Received { bytes: 0, cost, drained: false }),

@@ -173,7 +173,7 @@ fn a_read_takes_of_the_budget_what_its_records_are() {
     peer.pump(0);
     stream_of(&mut slot).take_cost(); // the handshake's
     let mut space = vec![0; 70_000];
-    let received = slot.receive(&mut space, &mut scratch).unwrap();
+    let received = slot.receive(&mut space, &mut scratch, Instant::now()).unwrap();
     assert_eq!((received.bytes, received.drained), (100, true));
     // A header, a type and a tag for each byte: RFC 8446, section 5.2.
     assert_eq!(received.cost, 100 * (5 + 1 + 1 + 16));
@@ -311,7 +311,7 @@ fn a_record_that_comes_slowly_is_a_sign_of_life() {
     let mut record = Vec::new();
     peer.tls.write_tls(&mut record).unwrap();
     peer.stream.write_all(&record[..100]).unwrap();
-    let error = slot.receive(&mut vec![0; 70_000], &mut scratch).err().unwrap();
+    let error = slot.receive(&mut vec![0; 70_000], &mut scratch, Instant::now()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     assert!(connection(&mut slot).poll_timeout().unwrap() >= due + Duration::from_millis(20), "it was not heard");
 }
